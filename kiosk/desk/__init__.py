@@ -1,0 +1,1 @@
+"""The desk: allocates seats, relays signaling, serves the seat page."""

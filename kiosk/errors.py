@@ -1,0 +1,61 @@
+"""Every error this project raises on purpose.
+
+One base, :exc:`KioskError`; each error also inherits the built-in it specialises, so callers that know
+nothing of us still catch it. A *local* fault is ours to mend; a :exc:`RemoteFault` came from the other end
+of a wire and never means that our own state is wrong.
+"""
+
+from __future__ import annotations
+
+
+class KioskError(Exception):
+    """Base of all errors of this project; its text is fit to show to a technician."""
+
+
+class SettingsError(KioskError, ValueError):
+    """A setting is wrong: the text names file, key, value and what is allowed."""
+
+
+class CredentialError(KioskError, PermissionError):
+    """A UserSig was refused. ``code`` is one of the ``ErrorCode`` values of the wire."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LocalProtocolError(KioskError, RuntimeError):
+    """Our own side asked a state machine for something its table does not allow; the state did not move."""
+
+
+class RemoteFault(KioskError):
+    """The other end sent something wrong or refused us. ``code`` and ``field`` are those of the wire."""
+
+    def __init__(self, code: str, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class BadMessage(RemoteFault, ValueError):
+    """A message could not be decoded or breaks the schema."""
+
+
+class Refused(RemoteFault, PermissionError):
+    """The desk refused the login; ``code`` says why."""
+
+
+class HardwareFault(KioskError, OSError):
+    """A device is missing or stopped working; the text names the device and what to check."""
+
+
+class MediaError(KioskError, RuntimeError):
+    """A media connection could not be made or broke."""
+
+
+class PortInUse(KioskError, OSError):
+    """The address to listen on is taken; the text names it and the setting to change."""
+
+
+class BudgetMissed(KioskError, AssertionError):
+    """A benchmark measured a figure above its budget."""

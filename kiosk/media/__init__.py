@@ -1,0 +1,1 @@
+"""The WebRTC session at the bed and the tracks that feed it."""

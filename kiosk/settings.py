@@ -1,0 +1,323 @@
+"""The one schema of everything that can be configured: load, validate, save atomically.
+
+One TOML file. Vendor defaults are the defaults of these structs (read-only, in the package); the facility's file
+overrides them. An error names the file, the key, the value and what is allowed, and changes nothing. Secrets
+are not settings: they live in their own files of mode 0600 (:func:`read_secret`, :func:`write_secret`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli_w
+from msgspec import Meta
+
+from kiosk.errors import SettingsError
+from kiosk.usersig import USER_ID_PATTERN
+
+__all__ = ["Settings", "load", "loads", "read_secret", "save", "write_secret"]
+
+UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+Label = Annotated[str, Meta(max_length=64)]
+Gpio = Annotated[int, Meta(ge=0, le=27)]
+OptionalGpio = Gpio | Literal["none"]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+
+MAX_FILE_BYTES = 1024 * 1024
+PREVIOUS_SUFFIX = ".previous"
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: frozen, keyword-only, unknown keys refused."""
+
+
+class Bed(_Section, frozen=True, kw_only=True):
+    """The place this kiosk serves. Never a patient's name."""
+
+    group: Name = "ward"
+    """Which seats may be allocated: those that serve this group."""
+    ward: Label = ""
+    room: Label = ""
+    bed: Label = ""
+    language: Literal["zh", "en"] = "zh"
+    priority: Literal["normal", "urgent", "emergency"] = "normal"
+    """Priority of a first press."""
+
+
+class Signaling(_Section, frozen=True, kw_only=True):
+    """Where the desk is and who we are."""
+
+    url: Annotated[str, Meta(pattern=r"^wss?://[^\s/]+/ws$(?!\n)")] = "ws://localhost:8080/ws"
+    """``wss://`` anywhere; plain ``ws://`` is accepted for this same machine only."""
+    ca_file: str = ""
+    """PEM of the hospital's (or the desk's own) certificate authority; empty = the system's."""
+    sdk_app_id: Annotated[int, Meta(ge=1, le=2**32 - 1)] = 1400000000
+    user_id: UserId = "bed-1"
+    user_sig_file: str = "user_sig"
+    """File with this kiosk's UserSig, mode 0600; relative to the settings file."""
+
+
+class Call(_Section, frozen=True, kw_only=True):
+    """What a press asks for."""
+
+    type: Literal["audio", "video"] = "video"
+    seat: UserId | None = None
+    """A named seat, or nothing for any free seat of the bed's group."""
+    urgent_after_presses: Annotated[int, Meta(ge=0, le=100)] = 3
+    """A request pressed this often becomes urgent; 0 = never."""
+
+
+class Buttons(_Section, frozen=True, kw_only=True):
+    """Push buttons to ground, with the Pi's pull-up. GPIO numbers, not header pins."""
+
+    call_pin: Gpio = 17
+    cancel_pin: OptionalGpio = 27
+    cancel_hold: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """Seconds the cancel button is held to cancel a request; 0 = a press is enough."""
+    attend_pin: OptionalGpio = 22
+    """Pressed by staff at the bed: closes the request as attended."""
+    bounce: Annotated[float, Meta(ge=0.005, le=0.2)] = 0.04
+    """Seconds within which edges after a change are bounce."""
+    simulated: bool = False
+    """gpiozero's mock pins instead of the Pi's."""
+
+
+class Lamp(_Section, frozen=True, kw_only=True):
+    """The reassurance lamp."""
+
+    pin: Gpio = 18
+
+
+class Audio(_Section, frozen=True, kw_only=True):
+    """ALSA devices. ``auto`` tries ALSA's default and goes on without when there is none."""
+
+    microphone: str = "auto"
+    """ALSA capture device, ``auto``, ``none``, ``sample`` (a spoken sample) or ``tone:440`` (Hz)."""
+    speaker: str = "auto"
+    """ALSA playback device, ``auto``, ``none`` or ``simulated``."""
+
+
+class Video(_Section, frozen=True, kw_only=True):
+    """The camera."""
+
+    camera: str = "auto"
+    """``auto``, ``picamera2``, a V4L2 device such as ``/dev/video0``, ``test`` (moving picture) or ``none``."""
+    width: Annotated[int, Meta(ge=160, le=1920, multiple_of=16)] = 640
+    height: Annotated[int, Meta(ge=90, le=1088, multiple_of=2)] = 360
+    fps: Annotated[int, Meta(ge=5, le=60)] = 30
+
+
+class Media(_Section, frozen=True, kw_only=True):
+    """How media travel."""
+
+    ice_servers: tuple[Annotated[str, Meta(pattern=r"^(stun|turn|turns):\S+$")], ...] = ()
+    """Explicit, empty by default: a public STUN server that does not answer costs 5 s per call."""
+    interfaces: tuple[str, ...] = ()
+    """Addresses to offer, e.g. ``["10.1.2.3"]``; empty = all but loopback, loopback if there is no other."""
+
+
+class Seat(_Section, frozen=True, kw_only=True):
+    """One staff workplace known to the desk."""
+
+    user_id: UserId
+    name: Label = ""
+    groups: tuple[Name, ...] = ("ward",)
+
+
+class Desk(_Section, frozen=True, kw_only=True):
+    """The desk."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """0 = any free port."""
+    tls: Literal["auto", "on", "off"] = "auto"
+    """``auto``: https unless only this machine can reach the desk; ``off`` is refused for other hosts."""
+    certificate: str = ""
+    """PEM of the operator's certificate chain; empty = one made at first start."""
+    private_key: str = ""
+    data: str = "desk-data"
+    """Folder for the SecretKey, the certificate and the seats' sign-in secrets; relative to the settings file."""
+    sdk_app_id: Annotated[int, Meta(ge=1, le=2**32 - 1)] = 1400000000
+    ring_timeout: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    """Seconds a seat rings before the next one does (TUICalling: 30)."""
+    wrap_up: Seconds = 5.0
+    """Seconds after a call before the seat is free again; 0 = at once."""
+    next_round: Annotated[float, Meta(gt=0, le=600)] = 10.0
+    """Seconds before seats that all declined are asked again."""
+    on_all_busy: Literal["queue", "retry_later"] = "queue"
+    close_from_seat: bool = False
+    """Whether a seat may close a request after speech has really flowed both ways."""
+    seats: tuple[Seat, ...] = ()
+    ice_servers: tuple[Annotated[str, Meta(pattern=r"^(stun|turn|turns):\S+$")], ...] = ()
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """Everything."""
+
+    bed: Bed = Bed()
+    signaling: Signaling = Signaling()
+    call: Call = Call()
+    buttons: Buttons = Buttons()
+    lamp: Lamp = Lamp()
+    audio: Audio = Audio()
+    video: Video = Video()
+    media: Media = Media()
+    desk: Desk = Desk()
+
+
+def loads(text: str, *, where: str = "settings") -> Settings:
+    """Parse and check TOML *text*; *where* names it in errors. Raises :exc:`SettingsError`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    return from_mapping(data, where=where)
+
+
+def from_mapping(data: Mapping[str, Any], *, where: str = "settings") -> Settings:
+    """Check *data* (sections of keys) against the schema. Raises :exc:`SettingsError`."""
+    try:
+        settings = msgspec.convert(data, Settings)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `")
+        key = path.rstrip("`").removeprefix("$").removeprefix(".")
+        shown = _value_at(data, key)
+        raise SettingsError(f"{where}: {key or 'top level'}{shown}: {what}") from None
+    _check_together(settings, where=where)
+    return settings
+
+
+def load(path: Path) -> Settings:
+    """Read the facility's file; a file that does not exist means vendor defaults throughout."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise SettingsError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text: byte {error.start}") from None
+    return loads(text, where=str(path))
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Write *settings* to *path* so that a power cut leaves the old file or the new one, never less.
+
+    Only what differs from the vendor defaults is written; the previous copy stays beside it. Raises OSError.
+    """
+    text = tomli_w.dumps(_overrides(settings))
+    loads(text, where=str(path))
+    if path.exists():
+        write_atomically(path.with_name(path.name + PREVIOUS_SUFFIX), path.read_bytes(), mode=0o644)
+    write_atomically(path, text.encode(), mode=0o644)
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int) -> None:
+    """Temporary file in the same folder, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Keep *secret* in a file only its owner may read (0600)."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(path, secret.encode(), mode=0o600)
+
+
+def read_secret(path: Path) -> str:
+    """Read a secret. Raises :exc:`SettingsError` when it is missing, empty or readable by others."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SettingsError(f"{path}: can be read by others; allowed is mode 0600: chmod 600 {path}")
+        secret = path.read_text().strip()
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file; it must hold the secret, mode 0600") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    if not secret:
+        raise SettingsError(f"{path}: is empty; it must hold the secret")
+    return secret
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether only this machine can reach *host*."""
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+
+
+def _check_together(settings: Settings, *, where: str) -> None:
+    host = settings.signaling.url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
+    if settings.signaling.url.startswith("ws://") and not is_loopback_host(host):
+        raise SettingsError(
+            f"{where}: signaling.url = {settings.signaling.url!r}: plain ws:// is allowed to this machine only;"
+            " use wss://"
+        )
+    desk = settings.desk
+    if desk.tls == "off" and not is_loopback_host(desk.host):
+        raise SettingsError(
+            f"{where}: desk.tls = 'off': allowed only when desk.host is this machine, not {desk.host!r}"
+        )
+    if bool(desk.certificate) != bool(desk.private_key):
+        raise SettingsError(f"{where}: desk.certificate and desk.private_key are given both or neither")
+    ids = [seat.user_id for seat in desk.seats]
+    for user_id in ids:
+        if ids.count(user_id) > 1:
+            raise SettingsError(f"{where}: desk.seats: user_id {user_id!r} is given more than once")
+    pins: dict[int | str, str] = {}
+    for key, pin in (
+        ("buttons.call_pin", settings.buttons.call_pin),
+        ("buttons.cancel_pin", settings.buttons.cancel_pin),
+        ("buttons.attend_pin", settings.buttons.attend_pin),
+        ("lamp.pin", settings.lamp.pin),
+    ):
+        if pin != "none" and pins.setdefault(pin, key) != key:
+            raise SettingsError(f"{where}: {key} = {pin}: already used by {pins[pin]}")
+
+
+def _value_at(data: object, key: str) -> str:
+    value: Any = data
+    for part in key.replace("[", ".").replace("]", "").split("."):
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return ""
+    if isinstance(value, dict):
+        return ""
+    return f" = {value!r}"[:120]
+
+
+def _overrides(settings: Settings) -> dict[str, dict[str, Any]]:
+    defaults = msgspec.to_builtins(Settings())
+    chosen: dict[str, dict[str, Any]] = {}
+    for section, values in msgspec.to_builtins(settings).items():
+        changed = {key: value for key, value in values.items() if value != defaults[section][key]}
+        if changed:
+            chosen[section] = changed
+    return chosen
