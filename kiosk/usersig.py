@@ -20,7 +20,7 @@ import msgspec
 
 from kiosk.errors import CredentialError
 
-__all__ = ["USER_ID_PATTERN", "DEFAULT_TTL_S", "Claims", "check_user_id", "sign", "verify"]
+__all__ = ["DEFAULT_TTL_S", "USER_ID_PATTERN", "Claims", "check_user_id", "sign", "verify"]
 
 USER_ID_PATTERN = r"^[A-Za-z0-9_-]{1,32}$(?!\n)"
 """A user id is 1 to 32 bytes of letters, digits, ``_`` and ``-`` (TUICalling). The look-ahead is for Python,
@@ -71,16 +71,12 @@ def check_user_id(user_id: str) -> str:
 
 
 def _signature(*, user_id: str, sdk_app_id: int, secret_key: str, issued_at: int, ttl_s: int) -> str:
-    content = (
-        f"TLS.identifier:{user_id}\nTLS.sdkappid:{sdk_app_id}\nTLS.time:{issued_at}\nTLS.expire:{ttl_s}\n"
-    )
+    content = f"TLS.identifier:{user_id}\nTLS.sdkappid:{sdk_app_id}\nTLS.time:{issued_at}\nTLS.expire:{ttl_s}\n"
     digest = hmac.new(secret_key.encode(), content.encode(), hashlib.sha256).digest()
     return base64.b64encode(digest).decode()
 
 
-def sign(
-    user_id: str, *, sdk_app_id: int, secret_key: str, issued_at: int, ttl_s: int = DEFAULT_TTL_S
-) -> str:
+def sign(user_id: str, *, sdk_app_id: int, secret_key: str, issued_at: int, ttl_s: int = DEFAULT_TTL_S) -> str:
     """Make a UserSig for *user_id*, issued at *issued_at* (Unix seconds), valid for *ttl_s* seconds."""
     ticket = _Ticket(
         ver="2.0",
@@ -119,9 +115,7 @@ def verify(user_sig: str, *, user_id: str, sdk_app_id: int, secret_key: str, now
             "sig_foreign", f"the UserSig is for SDKAppID {ticket.sdkappid}, this desk is {sdk_app_id}"
         )
     if ticket.identifier != user_id:
-        raise CredentialError(
-            "sig_foreign", f"the UserSig is for user {ticket.identifier!r}, not {user_id!r}"
-        )
+        raise CredentialError("sig_foreign", f"the UserSig is for user {ticket.identifier!r}, not {user_id!r}")
     if ticket.time > now + CLOCK_SKEW_S:
         raise CredentialError(
             "sig_not_yet_valid",
