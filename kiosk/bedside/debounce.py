@@ -1,0 +1,166 @@
+"""From the raw edges of one push button to pressed, released and held.
+
+Pure: time is an argument (monotonic seconds).
+
+Theory of operation
+===================
+
+A contact bounces: it makes and breaks for some milliseconds whenever it moves. gpiozero's own debounce can
+drop a whole press after a short pulse (gpiozero#1039), so the button gives us every edge and we decide here.
+
+Rule 1. The *first* making edge of a contact at rest is a press, at once. There is no minimum length: a weak
+finger's 5 ms tap counts, because a lost press is worse than a false one.
+
+Rule 2. Releasing is believed only after the contact has been broken for ``bounce`` seconds without a making
+edge. Until then a making edge is bounce and changes nothing.
+
+Rule 3. An edge may be lost. ``Look`` tells the level really on the pin; it stands in for the lost edge, and it
+is also the timer: the shell looks when :func:`next_look` says so, and every ``REREAD_S`` besides.
+
+=========  =====================  =======================  ============================
+state      made                   broken                   broken for ``bounce``
+=========  =====================  =======================  ============================
+OPEN       CLOSED, **Pressed**    OPEN                     OPEN
+CLOSED     CLOSED                 OPENING                  OPENING (an edge was lost)
+OPENING    CLOSED (bounce)        OPENING, clock restarts  OPEN, **Released**
+=========  =====================  =======================  ============================
+
+**Held** is reported once per press, when the contact has stayed CLOSED for ``hold`` seconds since the press.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+__all__ = ["REREAD_S", "Button", "Contact", "Edge", "Held", "Look", "Pressed", "Released", "next_look", "step"]
+
+REREAD_S = 0.5
+"""How often the level is re-read even when no edge came (kvmd's practice)."""
+
+
+class Contact(enum.Enum):
+    """What the contact is believed to do."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    OPENING = "opening"
+
+
+class Signal(enum.Enum):
+    """What was seen of the contact."""
+
+    MADE = "made"
+    BROKEN = "broken"
+    STAYED_BROKEN = "stayed_broken"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A raw edge: the contact made (``active``) or broke at ``at``."""
+
+    active: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """The level read from the pin at ``at``."""
+
+    active: bool
+    at: float
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """The button went down at ``at``."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Released:
+    """The button came up; it had been down for ``after`` seconds."""
+
+    at: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """The button has been down for the hold time."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Button:
+    """State of one button. ``bounce`` and ``hold`` in seconds; ``hold`` None = holding means nothing."""
+
+    bounce: float = 0.04
+    hold: float | None = None
+    contact: Contact = Contact.OPEN
+    broken_at: float = 0.0
+    pressed_at: float = 0.0
+    held: bool = False
+
+
+TRANSITIONS: dict[Contact, dict[Signal, Contact]] = {
+    Contact.OPEN: {
+        Signal.MADE: Contact.CLOSED,
+        Signal.BROKEN: Contact.OPEN,
+        Signal.STAYED_BROKEN: Contact.OPEN,
+    },
+    Contact.CLOSED: {
+        Signal.MADE: Contact.CLOSED,
+        Signal.BROKEN: Contact.OPENING,
+        Signal.STAYED_BROKEN: Contact.OPENING,
+    },
+    Contact.OPENING: {
+        Signal.MADE: Contact.CLOSED,
+        Signal.BROKEN: Contact.OPENING,
+        Signal.STAYED_BROKEN: Contact.OPEN,
+    },
+}
+
+
+def step(button: Button, seen: Edge | Look) -> tuple[Button, list[Pressed | Released | Held]]:
+    """Apply what was *seen*; return the new state and what happened, in order."""
+    before = button.contact
+    after = TRANSITIONS[before][_signal(button, seen)]
+    events: list[Pressed | Released | Held] = []
+    if before is Contact.OPEN and after is Contact.CLOSED:
+        button = replace(button, pressed_at=seen.at, held=False)
+        events.append(Pressed(seen.at))
+    elif before is Contact.OPENING and after is Contact.OPEN:
+        events.append(Released(seen.at, button.broken_at - button.pressed_at))
+    elif after is Contact.OPENING and (before is Contact.CLOSED or isinstance(seen, Edge)):
+        button = replace(button, broken_at=seen.at)
+    button = replace(button, contact=after)
+    if _hold_is_due(button) and seen.at >= _hold_at(button):
+        button = replace(button, held=True)
+        events.append(Held(seen.at))
+    return button, events
+
+
+def next_look(button: Button) -> float | None:
+    """When the shell must look at the level next (monotonic seconds); None: only the regular re-read."""
+    if button.contact is Contact.OPENING:
+        return button.broken_at + button.bounce
+    return _hold_at(button) if _hold_is_due(button) else None
+
+
+def _signal(button: Button, seen: Edge | Look) -> Signal:
+    if seen.active:
+        return Signal.MADE
+    if isinstance(seen, Look) and seen.at - button.broken_at >= button.bounce:
+        return Signal.STAYED_BROKEN
+    return Signal.BROKEN
+
+
+def _hold_is_due(button: Button) -> bool:
+    return button.hold is not None and button.contact is Contact.CLOSED and not button.held
+
+
+def _hold_at(button: Button) -> float:
+    return button.pressed_at + (button.hold or 0.0)
