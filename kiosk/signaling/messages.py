@@ -39,7 +39,7 @@ Label = Annotated[str, Meta(max_length=64)]
 Words = Annotated[str, Meta(max_length=200)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
 Millis = Annotated[int, Meta(ge=0, le=10**12)]
-Count = Annotated[int, Meta(ge=0, le=10**9)]
+Fence = Annotated[int, Meta(ge=0, le=2**53 - 1, description="rises with every allocation, also across desks")]
 
 
 class CallType(enum.IntEnum):
@@ -146,7 +146,7 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     call_id: Token | None = None
     """The connected call, when ``phase`` is ``talking``."""
     call_seat: UserId | None = None
-    fence: Count = 0
+    fence: Fence = 0
     spoken: bool = False
     """Speech has really flowed both ways in some call of this request."""
 
@@ -185,6 +185,8 @@ class Login(Message, tag="login", frozen=True, kw_only=True):
     version: Annotated[int, Meta(ge=1, le=10**6)] = PROTOCOL_VERSION
     takeover: bool = True
     """Put out an older login of the same user. A page that was itself put out asks before it sets this."""
+    call_id: Token | None = None
+    """Seats: the call this page is in. After a lost link the call goes on; a reloaded page has none."""
 
     def __repr__(self) -> str:
         return f"Login(user_id={self.user_id!r}, sdk_app_id={self.sdk_app_id}, user_sig=…)"
@@ -271,7 +273,7 @@ class Invite(Message, tag="invite", frozen=True, kw_only=True):
     """The kiosk calls the seat it was allocated; carries the SDP offer."""
 
     call_id: Token
-    fence: Count
+    fence: Fence
     call_type: CallType
     sdp: Sdp
 
@@ -378,12 +380,18 @@ class RequestClosed(Message, tag="request_closed", frozen=True, kw_only=True):
     reason: CloseReason
 
 
+class RequestHeld(Message, tag="request_held", frozen=True, kw_only=True):
+    """The desk holds a request the snapshot did not name: the kiosk forgot it (power cut) and takes it back."""
+
+    request: OpenRequest
+
+
 class Allocated(Message, tag="allocated", frozen=True, kw_only=True):
     """A seat is reserved: send :class:`Invite` with this ``call_id`` and ``fence``."""
 
     request_id: Token
     call_id: Token
-    fence: Count
+    fence: Fence
     seat: UserId
     seat_name: Label = ""
 
@@ -430,8 +438,9 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     online: bool = True
     """False: the bed's link is down; the request stays."""
     spoken: bool = False
-    """Speech has flowed both ways; with ``LoginOk``'s rules a seat may then close the request."""
+    """Speech has flowed both ways."""
     may_close: bool = False
+    """This facility lets a seat close it now (``close_request`` with ``closed_by_seat``)."""
     devices: Devices = Devices()
 
 
@@ -505,6 +514,7 @@ ToKiosk = (
     | KickedOut
     | RequestTaken
     | RequestClosed
+    | RequestHeld
     | Allocated
     | Ringing
     | Answer
