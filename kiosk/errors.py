@@ -59,3 +59,9 @@ class PortInUse(KioskError, OSError):
 
 class BudgetMissed(KioskError, AssertionError):
     """A benchmark measured a figure above its budget."""
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``."""
+    what, _, where = str(error).partition(" - at `")
+    return what, where.rstrip("`").removeprefix("$").removeprefix(".")

@@ -18,7 +18,7 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
-from kiosk.errors import SettingsError
+from kiosk.errors import SettingsError, explain
 from kiosk.usersig import USER_ID_PATTERN
 
 __all__ = ["Settings", "load", "loads", "read_secret", "save", "write_secret"]
@@ -186,8 +186,7 @@ def from_mapping(data: Mapping[str, Any], *, where: str = "settings") -> Setting
     try:
         settings = msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `")
-        key = path.rstrip("`").removeprefix("$").removeprefix(".")
+        what, key = explain(error)
         shown = _value_at(data, key)
         raise SettingsError(f"{where}: {key or 'top level'}{shown}: {what}") from None
     _check_together(settings, where=where)

@@ -26,7 +26,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kiosk.errors import BadMessage
+from kiosk.errors import BadMessage, explain
 from kiosk.usersig import USER_ID_PATTERN
 
 PROTOCOL_VERSION = 1
@@ -539,7 +539,20 @@ ToSeat = (
     | SwitchToAudio
 )
 
-T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+def without_id(message: M) -> M:
+    """*message* as it is passed on: an ``id`` concerns only its sender and the one who answers it."""
+    return msgspec.structs.replace(message, id=UNSET)
+
+
+def answering(message: Message, asked: Message | None) -> Message:
+    """*message*, carrying the ``id`` of *asked* if it is the fault that answers it."""
+    if asked is None or not isinstance(message, Fault):
+        return message
+    return msgspec.structs.replace(message, id=asked.id)
+
 
 _encoder = msgspec.json.Encoder()
 
@@ -565,8 +578,7 @@ class Decoder:
         try:
             return self._decoder.decode(text)
         except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at `")
-            field = where.rstrip("`").removeprefix("$.").removeprefix("$")
+            what, field = explain(error)
             code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
             raise BadMessage(code, what, field=field) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,0 +1,326 @@
+"""One call: the media connection the bed makes with the seat it was allocated.
+
+Pure: time is an argument (monotonic seconds). The request lives in ``request.py``; nothing here closes it.
+
+Theory of operation
+===================
+
+The desk allocates a seat; the kiosk opens its media behind a closed gate and invites the seat with its SDP
+offer. While the seat rings, ICE and DTLS complete. Accept opens the gate: from then on camera and microphone
+leave. The words and guards are TUICalling's: ``call`` only when idle, ``cancel`` only while calling, ``hangup``
+while calling (then it is a cancel) or connected. ``CONNECTING`` is TUICalling's *connected* before media flow:
+accepted, but nobody is told "a nurse is speaking" yet.
+
+Rule 1. At most one call. An allocation during a call is answered ``line_busy`` and changes nothing.
+
+Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups.
+
+Rule 3. Every wait has an end: the invitation ``RING_GUARD_S`` (the desk's own time-out comes first), the
+connection after accept ``CONNECT_TIMEOUT_S``.
+
+Rule 4. Losing the desk ends a call that is not connected yet (nobody could say accept any more), and leaves a
+connected one alone: media go directly.
+
+Rule 5. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
+the media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kiosk.bedside.call_events import (
+    Accepted,
+    AddCandidate,
+    Answered,
+    ApplyAnswer,
+    Call,
+    Cancel,
+    CandidateFound,
+    CloseMedia,
+    Effect,
+    Emit,
+    Ended,
+    Event,
+    Hangup,
+    Ignored,
+    KickedOut,
+    Kind,
+    LinkDown,
+    MediaDown,
+    MediaUp,
+    Offered,
+    OpenGate,
+    OpenMedia,
+    PeerMedia,
+    Ringing,
+    SendCancel,
+    SendFailed,
+    SendHangup,
+    SendInvite,
+    SendLineBusy,
+    StartTimer,
+    State,
+    StopTimer,
+    StopVideo,
+    SwitchToAudio,
+    TimedOut,
+    Timer,
+)
+from kiosk.signaling.messages import CallType, EndReason
+
+RING_GUARD_S = 5.0
+"""Beyond the desk's ring time-out: TUICalling's inviter also gives up 5 s after the invitee (facts/tencent §3a)."""
+CONNECT_TIMEOUT_S = 10.0
+"""From accept to connected media; usually they are connected before the accept."""
+
+
+@dataclass(frozen=True)
+class CallState:
+    """The call. Times are monotonic seconds."""
+
+    state: State = State.IDLE
+    call_id: str = ""
+    seat: str = ""
+    fence: int = 0
+    call_type: CallType = CallType.VIDEO
+    media_up: bool = False
+    began_at: float = 0.0
+    peer_audio: bool = False
+    peer_video: bool = False
+
+
+_ENDS: dict[type[Event], State] = {
+    Ended: State.IDLE,
+    Hangup: State.IDLE,
+    MediaDown: State.IDLE,
+    KickedOut: State.IDLE,
+}
+
+TRANSITIONS: dict[State, dict[type[Event], State]] = {
+    State.IDLE: {Call: State.CALLING},
+    State.CALLING: {
+        **_ENDS,
+        Offered: State.CALLING,
+        Ringing: State.CALLING,
+        Answered: State.CALLING,
+        CandidateFound: State.CALLING,
+        MediaUp: State.CALLING,
+        Accepted: State.CONNECTING,
+        Cancel: State.IDLE,
+        LinkDown: State.IDLE,
+        TimedOut: State.IDLE,
+    },
+    State.CONNECTING: {
+        **_ENDS,
+        Answered: State.CONNECTING,
+        CandidateFound: State.CONNECTING,
+        MediaUp: State.CONNECTED,
+        PeerMedia: State.CONNECTING,
+        SwitchToAudio: State.CONNECTING,
+        LinkDown: State.IDLE,
+        TimedOut: State.IDLE,
+    },
+    State.CONNECTED: {
+        **_ENDS,
+        CandidateFound: State.CONNECTED,
+        MediaUp: State.CONNECTED,
+        PeerMedia: State.CONNECTED,
+        SwitchToAudio: State.CONNECTED,
+        LinkDown: State.CONNECTED,
+    },
+}
+"""``Accepted`` leads through CONNECTING to CONNECTED at once when media are up already."""
+
+_TIMER_OF = {State.CALLING: Timer.RING, State.CONNECTING: Timer.CONNECT}
+_END_KINDS = {
+    EndReason.REJECTED: Kind.REJECTED,
+    EndReason.LINE_BUSY: Kind.LINE_BUSY,
+    EndReason.NO_RESPONSE: Kind.NO_RESPONSE,
+}
+_BY_A_PERSON = frozenset({EndReason.HANGUP, EndReason.CANCELLED})
+
+
+def step(call: CallState, event: Event) -> tuple[CallState, list[Effect]]:
+    """Apply *event*; return the new state and the effects to perform, in order."""
+    target = TRANSITIONS[call.state].get(type(event))
+    if target is None or _is_stale(call, event):
+        busy: list[Effect] = []
+        if isinstance(event, Call) and event.call_id != call.call_id:
+            busy.append(SendLineBusy(event.call_id))
+        return call, [*busy, Ignored(event, call.state)]
+    return _HANDLERS[type(event)](call, replace(call, state=target), event)
+
+
+def _is_stale(call: CallState, event: Event) -> bool:
+    if isinstance(event, Call | Cancel | Hangup | LinkDown | KickedOut):
+        return False
+    late = isinstance(event, TimedOut) and event.timer is not _TIMER_OF.get(call.state)
+    return late or event.call_id != call.call_id
+
+
+_Step = tuple[CallState, list[Effect]]
+
+
+def _call(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, Call)
+    opened = CallState(
+        state=after.state,
+        call_id=event.call_id,
+        seat=event.seat,
+        fence=event.fence,
+        call_type=event.call_type,
+    )
+    return opened, [
+        StartTimer(event.call_id, Timer.RING, event.ring_s + RING_GUARD_S),
+        OpenMedia(event.call_id, event.call_type),
+    ]
+
+
+def _offered(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, Offered)
+    return after, [SendInvite(after.call_id, after.fence, after.call_type, event.sdp)]
+
+
+def _ringing(before: CallState, after: CallState, event: Event) -> _Step:
+    return after, [_emit(after, Kind.RINGING)]
+
+
+def _answered(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, Answered)
+    return after, [ApplyAnswer(event.sdp)]
+
+
+def _candidate(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, CandidateFound)
+    return after, [AddCandidate(event.candidate, event.sdp_mid, event.sdp_mline_index)]
+
+
+def _accepted(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, Accepted)
+    after = replace(after, call_type=min(before.call_type, event.call_type))
+    effects: list[Effect] = [
+        OpenGate(after.call_type),
+        _emit(after, Kind.ACCEPTED),
+        StartTimer(after.call_id, Timer.CONNECT, CONNECT_TIMEOUT_S),
+    ]
+    if not before.media_up:
+        return after, effects
+    connected, more = _begin(after, event.at)
+    return connected, effects + more
+
+
+def _media_up(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, MediaUp)
+    after = replace(after, media_up=True)
+    return _begin(after, event.at) if before.state is State.CONNECTING else (after, [])
+
+
+def _begin(call: CallState, at: float) -> _Step:
+    begun = replace(call, state=State.CONNECTED, began_at=at)
+    return begun, [StopTimer(), _emit(begun, Kind.BEGIN)]
+
+
+def _peer_media(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, PeerMedia)
+    after = replace(after, peer_audio=event.audio, peer_video=event.video)
+    effects: list[Effect] = []
+    if after.peer_audio != before.peer_audio:
+        effects.append(replace(_emit(after, Kind.AUDIO), available=after.peer_audio))
+    if after.peer_video != before.peer_video:
+        effects.append(replace(_emit(after, Kind.VIDEO), available=after.peer_video))
+    return after, effects
+
+
+def _switch_to_audio(before: CallState, after: CallState, event: Event) -> _Step:
+    if before.call_type is CallType.AUDIO:
+        return after, []
+    after = replace(after, call_type=CallType.AUDIO, peer_video=False)
+    return after, [StopVideo(), _emit(after, Kind.MEDIA_TYPE)]
+
+
+def _ended(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, Ended)
+    kind = _END_KINDS.get(event.reason, Kind.CANCELLED)
+    broken = event.reason not in _BY_A_PERSON
+    return _end(before, after, event.at, kind=kind, why=event.reason.value, broken=broken)
+
+
+def _by_the_bed(before: CallState, after: CallState, event: Event) -> _Step:
+    tell: Effect = SendHangup(before.call_id)
+    if before.state is State.CALLING:
+        tell = SendCancel(before.call_id)
+    at = event.at if isinstance(event, Hangup) else 0.0
+    return _end(before, after, at, kind=Kind.CANCELLED, why="by the bed", first=tell)
+
+
+def _media_down(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, MediaDown)
+    tell = SendFailed(before.call_id, event.why)
+    return _end(before, after, event.at, kind=Kind.ERROR, why=event.why, first=tell, broken=True)
+
+
+def _timed_out(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, TimedOut)
+    if event.timer is Timer.RING:
+        tell: Effect = SendCancel(before.call_id)
+        return _end(before, after, event.at, kind=Kind.NO_RESPONSE, why="no response", first=tell)
+    why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
+    return _end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
+
+
+def _link_down(before: CallState, after: CallState, event: Event) -> _Step:
+    if before.state is State.CONNECTED:
+        return after, []
+    return _end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
+
+
+def _kicked_out(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, KickedOut)
+    why = "signed in elsewhere"
+    return _end(before, after, event.at, kind=Kind.KICKED_OUT, why=why, broken=True)
+
+
+def _end(
+    before: CallState,
+    after: CallState,
+    at: float,
+    *,
+    kind: Kind,
+    why: str,
+    first: Effect | None = None,
+    broken: bool = False,
+) -> _Step:
+    effects: list[Effect] = [first] if first is not None else []
+    effects += [StopTimer(), CloseMedia()]
+    if before.state is State.CONNECTED:
+        ended = replace(_emit(before, Kind.END), duration=max(0.0, at - before.began_at), why=why, broken=broken)
+        effects.append(ended)
+    else:
+        effects.append(replace(_emit(before, kind), why=why))
+    return CallState(state=after.state), effects
+
+
+def _emit(call: CallState, kind: Kind) -> Emit:
+    return Emit(kind, call.call_id, call.seat)
+
+
+_HANDLERS: dict[type[Event], Callable[[CallState, CallState, Event], _Step]] = {
+    Call: _call,
+    Offered: _offered,
+    Ringing: _ringing,
+    Answered: _answered,
+    CandidateFound: _candidate,
+    Accepted: _accepted,
+    Ended: _ended,
+    Cancel: _by_the_bed,
+    Hangup: _by_the_bed,
+    MediaUp: _media_up,
+    MediaDown: _media_down,
+    PeerMedia: _peer_media,
+    SwitchToAudio: _switch_to_audio,
+    LinkDown: _link_down,
+    KickedOut: _kicked_out,
+    TimedOut: _timed_out,
+}

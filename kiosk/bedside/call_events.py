@@ -1,0 +1,337 @@
+"""What may happen to a call and what follows from it: the events and effects of ``call.py``.
+
+Pure values. Times are monotonic seconds, given by the shell.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from kiosk.signaling.messages import CallType, EndReason
+
+DEFAULT_RING_S = 30.0
+"""TUICalling's ringing time-out, until the desk says otherwise at login."""
+
+
+class State(enum.Enum):
+    """Where the call stands."""
+
+    IDLE = "idle"
+    CALLING = "calling"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+
+
+class Timer(enum.Enum):
+    """The waits that have an end."""
+
+    RING = "ring"
+    CONNECT = "connect"
+
+
+class Kind(enum.StrEnum):
+    """TUICalling's events, under TUICallEngine's names."""
+
+    RINGING = "onUserInviting"
+    ACCEPTED = "onUserAccept"
+    REJECTED = "onUserReject"
+    LINE_BUSY = "onUserLineBusy"
+    NO_RESPONSE = "onUserNoResponse"
+    CANCELLED = "onCallNotConnected"
+    BEGIN = "onCallBegin"
+    END = "onCallEnd"
+    AUDIO = "onUserAudioAvailable"
+    VIDEO = "onUserVideoAvailable"
+    MEDIA_TYPE = "onCallMediaTypeChanged"
+    KICKED_OUT = "onKickedOffline"
+    ERROR = "onError"
+
+
+# -- events
+
+
+@dataclass(frozen=True)
+class Call:
+    """The desk allocated *seat*; *ring_s* is its ring time-out."""
+
+    call_id: str
+    seat: str
+    fence: int
+    call_type: CallType
+    ring_s: float = DEFAULT_RING_S
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Our media are open behind the gate; this is the offer."""
+
+    call_id: str
+    sdp: str
+
+
+@dataclass(frozen=True)
+class Ringing:
+    """The seat rings."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The seat's SDP answer; it comes while the seat still rings."""
+
+    call_id: str
+    sdp: str
+
+
+@dataclass(frozen=True)
+class CandidateFound:
+    """A trickled candidate of the seat."""
+
+    call_id: str
+    candidate: str
+    sdp_mid: str | None = None
+    sdp_mline_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The person at the seat took the call, perhaps as audio only."""
+
+    call_id: str
+    call_type: CallType
+    at: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The desk says that the ringing or the call is over."""
+
+    call_id: str
+    reason: EndReason
+    at: float
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The bed takes the invitation back."""
+
+
+@dataclass(frozen=True)
+class Hangup:
+    """The bed ends the call."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class MediaUp:
+    """ICE and DTLS are done."""
+
+    call_id: str
+    at: float
+
+
+@dataclass(frozen=True)
+class MediaDown:
+    """The media connection cannot be made, or broke."""
+
+    call_id: str
+    why: str
+    at: float
+
+
+@dataclass(frozen=True)
+class PeerMedia:
+    """What the seat says it sends."""
+
+    call_id: str
+    audio: bool
+    video: bool
+
+
+@dataclass(frozen=True)
+class SwitchToAudio:
+    """The seat goes on without pictures."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class LinkDown:
+    """The desk cannot be reached."""
+
+
+@dataclass(frozen=True)
+class KickedOut:
+    """Another device logged in with our user id."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """A timer ran out."""
+
+    call_id: str
+    timer: Timer
+    at: float
+
+
+Event = (
+    Call
+    | Offered
+    | Ringing
+    | Answered
+    | CandidateFound
+    | Accepted
+    | Ended
+    | Cancel
+    | Hangup
+    | MediaUp
+    | MediaDown
+    | PeerMedia
+    | SwitchToAudio
+    | LinkDown
+    | KickedOut
+    | TimedOut
+)
+
+
+# -- effects
+
+
+@dataclass(frozen=True)
+class OpenMedia:
+    """Open capture behind the gate and make the offer; answer with :class:`Offered` or :class:`MediaDown`."""
+
+    call_id: str
+    call_type: CallType
+
+
+@dataclass(frozen=True)
+class SendInvite:
+    """To the seat, by the desk."""
+
+    call_id: str
+    fence: int
+    call_type: CallType
+    sdp: str
+
+
+@dataclass(frozen=True)
+class ApplyAnswer:
+    """Give the answer to the media connection."""
+
+    sdp: str
+
+
+@dataclass(frozen=True)
+class AddCandidate:
+    """Give the candidate to the media connection."""
+
+    candidate: str
+    sdp_mid: str | None
+    sdp_mline_index: int | None
+
+
+@dataclass(frozen=True)
+class OpenGate:
+    """Camera (for video) and microphone may leave from now on."""
+
+    call_type: CallType
+
+
+@dataclass(frozen=True)
+class StopVideo:
+    """Go on as an audio call."""
+
+
+@dataclass(frozen=True)
+class CloseMedia:
+    """End capture and connection."""
+
+
+@dataclass(frozen=True)
+class SendCancel:
+    """Take the invitation back."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class SendHangup:
+    """Tell the seat that the bed hung up."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class SendFailed:
+    """Tell the desk that the media failed, so that the request goes on."""
+
+    call_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class SendLineBusy:
+    """Refuse an allocation during a call."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class StartTimer:
+    """Deliver :class:`TimedOut` after *seconds*; replaces the call's earlier timer."""
+
+    call_id: str
+    timer: Timer
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StopTimer:
+    """No timer runs any more."""
+
+
+@dataclass(frozen=True)
+class Emit:
+    """A TUICalling event for the request, the log and whoever listens. ``duration`` in seconds."""
+
+    kind: Kind
+    call_id: str
+    seat: str
+    duration: float = 0.0
+    available: bool = False
+    why: str = ""
+    broken: bool = False
+    """For END: the call ended by a fault, not by a person."""
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """The event means nothing in this state; the state did not move."""
+
+    event: Event
+    state: State
+
+
+Effect = (
+    OpenMedia
+    | SendInvite
+    | ApplyAnswer
+    | AddCandidate
+    | OpenGate
+    | StopVideo
+    | CloseMedia
+    | SendCancel
+    | SendHangup
+    | SendFailed
+    | SendLineBusy
+    | StartTimer
+    | StopTimer
+    | Emit
+    | Ignored
+)

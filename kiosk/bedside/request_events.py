@@ -1,0 +1,199 @@
+"""What may happen to a request and what follows from it: the events and effects of ``request.py``.
+
+Pure values. Times are monotonic seconds, given by the shell.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from kiosk.signaling.messages import CloseReason, OpenRequest
+
+
+class State(enum.Enum):
+    """Where the request stands."""
+
+    IDLE = "idle"
+    UNSENT = "unsent"
+    SENT = "sent"
+    QUEUED = "queued"
+    DEFERRED = "deferred"
+    RINGING = "ringing"
+    TALKING = "talking"
+    ANSWERED = "answered"
+
+
+class Link(enum.Enum):
+    """Whether the desk can be reached."""
+
+    DOWN = "down"
+    UP = "up"
+    REFUSED = "refused"
+    """The desk refuses our login: "not registered"."""
+
+
+class LampSign(enum.Enum):
+    """What the lamp says; the lamp port knows how to blink it."""
+
+    OFF = "off"
+    HEARD = "heard"
+    WAITING = "waiting"
+    TALKING = "talking"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the bed shows: the lamp, the key of the words (``prompts.py``) and the place in the queue."""
+
+    lamp: LampSign
+    prompt: str
+    place: int = 0
+
+
+# -- events
+
+
+@dataclass(frozen=True)
+class Press:
+    """The call button went down. ``request_id`` is used if this press opens a request."""
+
+    at: float
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The patient used the separate cancel control."""
+
+
+@dataclass(frozen=True)
+class Attend:
+    """Staff pressed the presence button at the bed."""
+
+
+@dataclass(frozen=True)
+class LinkChanged:
+    """The link to the desk came up (logged in), went down, or was refused."""
+
+    link: Link
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The desk holds the request; ``place`` in the queue (0 = not queued), or it is not queued at all."""
+
+    request_id: str
+    place: int = 0
+    retry_later: bool = False
+
+
+@dataclass(frozen=True)
+class ClosedAtDesk:
+    """The desk confirms a close, or a seat closed the request."""
+
+    request_id: str
+    reason: CloseReason
+
+
+@dataclass(frozen=True)
+class Held:
+    """The desk holds a request of this bed that we forgot, for example in a power cut."""
+
+    request: OpenRequest
+    at: float
+
+
+@dataclass(frozen=True)
+class SeatRings:
+    """A seat's page shows the invitation and rings."""
+
+
+@dataclass(frozen=True)
+class SeatStopped:
+    """The ringing ended without an accept."""
+
+
+@dataclass(frozen=True)
+class CallConnected:
+    """Accepted, and media flow."""
+
+    call_id: str
+    seat: str
+    fence: int
+
+
+@dataclass(frozen=True)
+class CallEnded:
+    """A connected call was hung up by either side."""
+
+    spoken: bool
+
+
+@dataclass(frozen=True)
+class CallBroke:
+    """A connected call ended by a fault: nobody may think it was finished."""
+
+    spoken: bool
+
+
+Event = (
+    Press
+    | Cancel
+    | Attend
+    | LinkChanged
+    | Taken
+    | ClosedAtDesk
+    | Held
+    | SeatRings
+    | SeatStopped
+    | CallConnected
+    | CallEnded
+    | CallBroke
+)
+
+
+# -- effects
+
+
+@dataclass(frozen=True)
+class SendRequest:
+    """Tell the desk the request as it is now (:func:`open_request`)."""
+
+
+@dataclass(frozen=True)
+class SendClose:
+    """Tell the desk that the request is closed; kept in ``RequestState.closed`` until it confirms."""
+
+    request_id: str
+    reason: CloseReason
+
+
+@dataclass(frozen=True)
+class StopCall:
+    """End whatever call is on, ringing or connected."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """Lamp and words."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Reassure:
+    """The patient pressed again: say the words once more."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """The event means nothing in this state; the state did not move."""
+
+    event: Event
+    state: State
+
+
+Effect = SendRequest | SendClose | StopCall | Show | Reassure | Ignored

@@ -1,0 +1,171 @@
+"""What a bed says of itself: its snapshot, its request, its closes, its devices; and that it is gone.
+
+Pure; the rules are those of ``allocation.py``. The kiosk is the truth about its request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from kiosk.desk.allocation_events import StartTimer, Tell, Timer
+from kiosk.desk.books import REQUEST, Books
+from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import EndReason, ErrorCode, Phase
+
+
+def left(books: Books, bed: Bed) -> None:
+    books.ledger.beds[bed.user_id] = replace(bed, online=False)
+    books.touched.add(bed.info.group)
+    end_unaccepted(books, bed.user_id)
+
+
+def end_unaccepted(books: Books, bed: str) -> None:
+    for lease in [lease for lease in books.ledger.leases.values() if lease.bed == bed]:
+        if lease.state is not LeaseState.TALKING:
+            books.end(lease, EndReason.BED_LOST)
+
+
+def snapshot(books: Books, user_id: str, message: wire.Snapshot) -> None:
+    books.ledger.beds[user_id] = Bed(user_id, message.bed, devices=message.devices)
+    books.touched.add(message.bed.group)
+    end_unaccepted(books, user_id)
+    for closed in message.closed:
+        close_by_bed(books, user_id, wire.CloseRequest(request_id=closed.request_id, reason=closed.reason))
+    held = books.ledger.request_of(user_id)
+    told = message.request
+    if held is not None and told is None:
+        give_back(books, held)
+    if told is not None and take(books, user_id, told):
+        reconcile(books, books.ledger.requests[told.request_id])
+
+
+def give_back(books: Books, held: Request) -> None:
+    lease = books.ledger.leases.get(held.call_id or "")
+    if lease is not None:
+        books.end(lease, EndReason.BED_LOST)
+        held = books.ledger.requests[held.told.request_id]
+    again = books.ledger.tell_again(held, now=books.now)
+    books.effects.append(Tell(held.bed, wire.RequestHeld(request=again)))
+    books.keep(replace(held, told_place=0))
+
+
+def merged(books: Books, older: Request, told: wire.OpenRequest) -> Request:
+    """One bed, one request: a new one inherits age, urgency and speech of the one its kiosk forgot."""
+    lease = books.ledger.leases.get(older.call_id or "")
+    if lease is not None:
+        books.end(lease, EndReason.BED_LOST)
+    books.drop(books.ledger.requests[older.told.request_id])
+    told = msgspec.structs.replace(
+        told,
+        priority=max(older.told.priority, told.priority),
+        spoken=older.told.spoken or told.spoken,
+    )
+    opened_at = min(older.opened_at, books.now - told.age / 1000)
+    return Request(told, older.bed, books.ledger.beds[older.bed].info.group, opened_at)
+
+
+def request(books: Books, user_id: str, message: wire.Request) -> None:
+    """The bed's request was opened or changed; asking again brings an answered one back into the queue."""
+    told = message.request
+    if not take(books, user_id, told):
+        return
+    held = books.ledger.requests[told.request_id]
+    if told.phase is Phase.WAITING and "ask" in REQUEST[held.state]:
+        books.move_request(held, "ask", declined=frozenset())
+
+
+def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
+    """Enter or update a request as its bed tells it, and say so; False when it is refused."""
+    held = books.ledger.requests.get(told.request_id)
+    if held is not None and held.bed != user_id:
+        books.refuse(user_id, ErrorCode.NOT_ALLOWED, "this request belongs to another bed", field="request_id")
+        return False
+    group = books.ledger.beds[user_id].info.group
+    older = books.ledger.request_of(user_id)
+    if held is None and older is not None:
+        held = merged(books, older, told)
+    elif held is None:
+        held = Request(told, user_id, group, books.now - told.age / 1000)
+    spoken = held.told.spoken or told.spoken
+    priority = max(held.told.priority, told.priority)
+    held = replace(held, told=msgspec.structs.replace(told, spoken=spoken, priority=priority), group=group)
+    books.keep(held)
+    taken = wire.RequestTaken(request_id=told.request_id, place=held.told_place)
+    books.effects.append(Tell(user_id, taken))
+    return True
+
+
+def reconcile(books: Books, request: Request) -> None:
+    """Bring the desk's view to where the kiosk's snapshot says it is."""
+    told = request.told
+    lease = books.ledger.leases.get(request.call_id or "")
+    if told.phase is Phase.TALKING and told.call_id is not None:
+        if lease is None or lease.call_id != told.call_id:
+            resume(books, request)
+    elif told.phase is Phase.ANSWERED and lease is not None:
+        books.end(lease, EndReason.HANGUP)
+    elif told.phase is Phase.ANSWERED:
+        if "settle" in REQUEST[request.state]:
+            books.move_request(request, "settle")
+    elif lease is not None:
+        books.end(lease, EndReason.FAILED)
+    elif "ask" in REQUEST[request.state]:
+        books.move_request(request, "ask", declined=frozenset())
+
+
+def resume(books: Books, request: Request) -> None:
+    """The kiosk talks, and we do not know of it: we were restarted, or gave the seat up too early."""
+    told = request.told
+    assert told.call_id is not None
+    seat = books.ledger.seats.get(told.call_seat or "")
+    in_it = seat is None or not seat.connected or seat.page_call_id == told.call_id
+    taken = books.ledger.lease_of_seat(told.call_seat or "") is not None or told.call_id in books.ledger.leases
+    if not told.call_seat or taken or not in_it or "resume" not in REQUEST[request.state]:
+        reason = EndReason.HANGUP if request.state is RequestState.ANSWERED else EndReason.SEAT_LOST
+        books.effects.append(Tell(request.bed, wire.CallEnded(call_id=told.call_id, reason=reason)))
+        return
+    books.fence = max(books.fence, told.fence)
+    lease = Lease(
+        told.call_id,
+        told.fence,
+        told.request_id,
+        told.call_seat,
+        request.bed,
+        state=LeaseState.TALKING,
+        talking_since=books.now,
+    )
+    books.ledger.leases[told.call_id] = lease
+    books.move_request(request, "resume", call_id=told.call_id)
+    if seat is not None and seat.connected:
+        books.move_seat(seat.user_id, "resume", call_id=told.call_id)
+    else:
+        books.effects.append(StartTimer(Timer("grace", told.call_seat), books.rules.resume_s))
+
+
+def close_by_bed(books: Books, user_id: str, message: wire.CloseRequest) -> None:
+    request = books.ledger.requests.get(message.request_id)
+    if request is not None and request.bed == user_id:
+        close(books, request, message.reason)
+    else:
+        closed = wire.RequestClosed(request_id=message.request_id, reason=message.reason)
+        books.effects.append(Tell(user_id, closed))
+
+
+def close(books: Books, request: Request, reason: wire.CloseReason) -> None:
+    lease = books.ledger.leases.get(request.call_id or "")
+    if lease is not None:
+        talking = lease.state is LeaseState.TALKING
+        books.end(lease, EndReason.HANGUP if talking else EndReason.CANCELLED)
+    books.drop(request)
+    closed = wire.RequestClosed(request_id=request.told.request_id, reason=reason)
+    books.effects.append(Tell(request.bed, closed))
+
+
+def device_state(books: Books, user_id: str, message: wire.DeviceState) -> None:
+    """A device of the bed failed or came back."""
+    bed = books.ledger.beds[user_id]
+    books.ledger.beds[user_id] = replace(bed, devices=message.devices)
+    books.touched.add(bed.info.group)

@@ -1,0 +1,147 @@
+"""The books of the desk: the two tables, and the one place where seats, requests and leases change state.
+
+Pure. ``allocation.py`` tells the theory; ``seats.py``, ``beds.py`` and ``calls.py`` decide what to do about
+what was said and do it through :class:`Books`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from kiosk.desk.allocation_events import Effect, StartTimer, StopTimer, Tell, Timer
+from kiosk.desk.ledger import Lease, LeaseState, Ledger, Request, RequestState, Rules, Seat
+from kiosk.errors import LocalProtocolError
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
+
+_CHOICE = {"free": SeatState.FREE, "not_ready": SeatState.NOT_READY, "rest": SeatState.REST}
+_AWAY = {**_CHOICE, "lose": SeatState.OFFLINE, "resume": SeatState.BUSY}
+
+SEAT: dict[SeatState, dict[str, SeatState]] = {
+    SeatState.OFFLINE: {"sign_in": SeatState.NOT_READY, "resume": SeatState.BUSY},
+    SeatState.NOT_READY: _AWAY,
+    SeatState.REST: _AWAY,
+    SeatState.FREE: {**_AWAY, "reserve": SeatState.RINGING},
+    SeatState.RINGING: {
+        "accept": SeatState.BUSY,
+        "release": SeatState.FREE,
+        "lose": SeatState.OFFLINE,
+    },
+    SeatState.BUSY: {"end": SeatState.WRAP_UP, "lose": SeatState.OFFLINE},
+    SeatState.WRAP_UP: {**_AWAY, "done": SeatState.FREE},
+}
+
+REQUEST: dict[RequestState, dict[str, RequestState]] = {
+    RequestState.WAITING: {
+        "reserve": RequestState.RINGING,
+        "defer": RequestState.DEFERRED,
+        "resume": RequestState.TALKING,
+        "settle": RequestState.ANSWERED,
+    },
+    RequestState.RINGING: {"accept": RequestState.TALKING, "release": RequestState.WAITING},
+    RequestState.TALKING: {"hang_up": RequestState.ANSWERED, "break": RequestState.WAITING},
+    RequestState.ANSWERED: {"ask": RequestState.WAITING},
+    RequestState.DEFERRED: {
+        "ask": RequestState.WAITING,
+        "resume": RequestState.TALKING,
+        "settle": RequestState.ANSWERED,
+    },
+}
+
+
+class Books:
+    """Ledger, fencing number, and the effects and touched groups of the event at hand."""
+
+    def __init__(self, *, rules: Rules, first_fence: int) -> None:
+        self.rules = rules
+        self.ledger = Ledger()
+        self.fence = first_fence
+        self.now = 0.0
+        self.effects: list[Effect] = []
+        self.touched: set[str] = set()
+
+    def open(self, now: float) -> None:
+        """Begin with an event at *now*."""
+        self.now, self.effects, self.touched = now, [], set()
+
+    def refuse(
+        self, user_id: str, code: ErrorCode, message: str, *, field: str = "", call_id: str | None = None
+    ) -> None:
+        """Tell *user_id* in words why something was not done."""
+        self.effects.append(Tell(user_id, wire.Fault(code=code, message=message, field=field, call_id=call_id)))
+
+    def move_seat(self, user_id: str, signal: str, **changes: Any) -> Seat:
+        seat = self.ledger.seats[user_id]
+        target = SEAT[seat.state].get(signal)
+        if target is None:
+            raise LocalProtocolError(f"seat {user_id} is {seat.state}: {signal!r} is not in its table")
+        if target is SeatState.FREE and seat.state is not SeatState.RINGING:
+            changes["free_since"] = self.now
+        self.ledger.seats[user_id] = replace(seat, state=target, **changes)
+        self.touched |= seat.groups
+        return self.ledger.seats[user_id]
+
+    def move_request(self, request: Request, signal: str, **changes: Any) -> None:
+        target = REQUEST[request.state].get(signal)
+        if target is None:
+            raise LocalProtocolError(
+                f"request {request.told.request_id} is {request.state}: {signal!r} is not in its table"
+            )
+        self.keep(replace(request, state=target, told_place=0, **changes))
+
+    def keep(self, request: Request) -> None:
+        self.ledger.requests[request.told.request_id] = request
+        self.touched.add(request.group)
+
+    def drop(self, request: Request) -> None:
+        del self.ledger.requests[request.told.request_id]
+        self.touched.add(request.group)
+        self.effects.append(StopTimer(Timer("round", request.told.request_id)))
+
+    def grant(self, request: Request, seat: Seat) -> Lease:
+        self.fence += 1
+        call_id = f"{self.fence:x}"
+        lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed)
+        self.ledger.leases[call_id] = lease
+        self.move_seat(seat.user_id, "reserve", call_id=call_id)
+        self.move_request(request, "reserve", call_id=call_id)
+        return lease
+
+    def end(self, lease: Lease, reason: EndReason, *, spoken: bool = False, seat_lost: bool = False) -> None:
+        """End *lease*: seat and request go where the tables say; both ends are told."""
+        del self.ledger.leases[lease.call_id]
+        self.effects += [StopTimer(Timer("invite", lease.call_id)), StopTimer(Timer("ring", lease.call_id))]
+        talking = lease.state is LeaseState.TALKING
+        duration = round((self.now - lease.talking_since) * 1000) if talking else 0
+        ended = wire.CallEnded(call_id=lease.call_id, reason=reason, duration=max(0, duration))
+        self.effects += [Tell(lease.bed, ended), Tell(lease.seat, ended)]
+        request = self.ledger.requests[lease.request_id]
+        if spoken:
+            request = replace(request, told=msgspec.structs.replace(request.told, spoken=True))
+        if request.external:
+            self.drop(request)
+        elif talking and reason is EndReason.HANGUP:
+            self.move_request(request, "hang_up", call_id=None, declined=frozenset())
+        else:
+            declined = request.declined | {lease.seat}
+            self.move_request(request, "break" if talking else "release", call_id=None, declined=declined)
+        self.free_seat(lease, lost=seat_lost)
+
+    def free_seat(self, lease: Lease, *, lost: bool) -> None:
+        seat = self.ledger.seats.get(lease.seat)
+        if seat is None or seat.call_id != lease.call_id:
+            return
+        self.effects.append(StopTimer(Timer("grace", seat.user_id)))
+        if lost:
+            self.move_seat(seat.user_id, "lose", call_id=None, connected=False)
+        elif seat.state is SeatState.RINGING:
+            self.move_seat(seat.user_id, "release", call_id=None)
+        else:
+            self.move_seat(seat.user_id, "end", call_id=None)
+            if self.rules.wrap_up_s:
+                self.effects.append(StartTimer(Timer("wrap_up", seat.user_id), self.rules.wrap_up_s))
+            else:
+                self.move_seat(seat.user_id, "done")

@@ -1,0 +1,137 @@
+"""The messages of one call: invitation, accept, reject, hang-up, and what is only passed on.
+
+Pure; the rules are those of ``allocation.py``. What is said late about a call that is over is refused in words
+where the sender waits for something (accept, reject, invite, answer), and ignored where it only
+says what is true anyway (cancel, hang-up, failed, busy, candidates): doing those twice does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kiosk.desk.allocation_events import StartTimer, StopTimer, Tell, Timer
+from kiosk.desk.books import Books
+from kiosk.desk.ledger import Lease, LeaseState
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import EndReason, ErrorCode
+
+
+def held_lease(books: Books, user_id: str, call_id: str) -> Lease | None:
+    """The lease of *call_id* if *user_id* is one of its two ends."""
+    lease = books.ledger.leases.get(call_id)
+    return lease if lease is not None and user_id in (lease.bed, lease.seat) else None
+
+
+def refuse_stale(books: Books, user_id: str, call_id: str) -> None:
+    """The call is over, or never was this user's."""
+    books.refuse(user_id, ErrorCode.STALE_CALL, "the call has already ended", field="call_id", call_id=call_id)
+
+
+def invite(books: Books, user_id: str, message: wire.Invite) -> None:
+    """The kiosk invites the seat it was allocated: from now on the seat rings."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or lease.bed != user_id or lease.fence != message.fence:
+        refuse_stale(books, user_id, message.call_id)
+        return
+    if lease.state is not LeaseState.RESERVED:
+        books.refuse(user_id, ErrorCode.OUT_OF_ORDER, "this call was invited already", call_id=message.call_id)
+        return
+    books.ledger.leases[lease.call_id] = replace(lease, state=LeaseState.RINGING)
+    request = books.ledger.requests[lease.request_id]
+    incoming = wire.IncomingCall(
+        call_id=lease.call_id,
+        request=books.ledger.view_request(request, now=books.now, rules=books.rules),
+        call_type=message.call_type,
+        sdp=message.sdp,
+        ring_timeout_ms=round(books.rules.ring_s * 1000),
+    )
+    books.effects += [
+        Tell(lease.seat, incoming),
+        Tell(lease.bed, wire.Ringing(call_id=lease.call_id)),
+        StopTimer(Timer("invite", lease.call_id)),
+        StartTimer(Timer("ring", lease.call_id), books.rules.ring_s),
+    ]
+
+
+def accept(books: Books, user_id: str, message: wire.Accept) -> None:
+    """The first accept of a ringing call counts."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or lease.seat != user_id or lease.state is LeaseState.RESERVED:
+        refuse_stale(books, user_id, message.call_id)
+        return
+    if lease.state is LeaseState.TALKING:
+        books.refuse(
+            user_id, ErrorCode.OUT_OF_ORDER, "you have accepted this call already", call_id=message.call_id
+        )
+        return
+    books.ledger.leases[lease.call_id] = replace(lease, state=LeaseState.TALKING, talking_since=books.now)
+    request = books.ledger.requests[lease.request_id]
+    books.move_request(request, "accept")
+    books.move_seat(user_id, "accept")
+    call_type = min(message.call_type, request.told.call_type)
+    accepted = wire.Accepted(call_id=lease.call_id, call_type=call_type)
+    books.effects += [
+        Tell(lease.bed, accepted),
+        Tell(lease.seat, accepted),
+        StopTimer(Timer("ring", lease.call_id)),
+    ]
+
+
+def reject(books: Books, user_id: str, message: wire.Reject) -> None:
+    """The seat declines; the next one rings."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or lease.seat != user_id:
+        refuse_stale(books, user_id, message.call_id)
+    elif lease.state is LeaseState.TALKING:
+        books.refuse(
+            user_id, ErrorCode.OUT_OF_ORDER, "the call is accepted: hang up instead", call_id=message.call_id
+        )
+    else:
+        books.end(lease, EndReason.REJECTED)
+
+
+def line_busy(books: Books, user_id: str, message: wire.LineBusy) -> None:
+    """Either end is in another call."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is not None and lease.state is not LeaseState.TALKING:
+        books.end(lease, EndReason.LINE_BUSY)
+
+
+def cancel(books: Books, user_id: str, message: wire.Cancel) -> None:
+    """The kiosk takes its invitation back; the request itself stays until it is closed."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is not None and lease.bed == user_id and lease.state is not LeaseState.TALKING:
+        books.end(lease, EndReason.CANCELLED)
+
+
+def hangup(books: Books, user_id: str, message: wire.Hangup) -> None:
+    """Either end hangs up; a seat that hangs up while it rings rejects."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None:
+        return
+    if lease.state is LeaseState.TALKING:
+        books.end(lease, EndReason.HANGUP, spoken=message.spoken and user_id == lease.bed)
+    else:
+        books.end(lease, EndReason.REJECTED if user_id == lease.seat else EndReason.CANCELLED)
+
+
+def call_failed(books: Books, user_id: str, message: wire.CallFailed) -> None:
+    """The media failed; the request goes on, with another seat first."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is not None:
+        books.end(lease, EndReason.FAILED, spoken=message.spoken and user_id == lease.bed)
+
+
+def pass_on(
+    books: Books,
+    user_id: str,
+    message: wire.Answer | wire.Candidate | wire.MediaState | wire.SwitchToAudio,
+) -> None:
+    """Give *message* to the other end of its call, unchanged but for its id."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or lease.state is LeaseState.RESERVED:
+        if not isinstance(message, wire.Candidate):
+            refuse_stale(books, user_id, message.call_id)
+        return
+    other = lease.bed if user_id == lease.seat else lease.seat
+    books.effects.append(Tell(other, wire.without_id(message)))

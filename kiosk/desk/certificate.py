@@ -1,0 +1,73 @@
+"""A certificate for a desk whose operator has none yet: self-signed, made once, kept in the data folder.
+
+Browsers warn about it until its authority is installed; kiosks trust it by ``signaling.ca_file``. An operator's own
+certificate (``desk.certificate``, ``desk.private_key``) is always better.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kiosk.settings import write_atomically, write_secret
+
+LIFE_DAYS = 825
+"""The longest life that current browsers accept for an installed authority's certificate."""
+CLOCK_SKEW = datetime.timedelta(days=1)
+
+
+def ensure_certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """The paths of certificate and key (PEM) in *folder*, made for *host* if they are not there yet."""
+    certificate, key = folder / "certificate.pem", folder / "private_key.pem"
+    if not (certificate.exists() and key.exists()):
+        _make(certificate, key, host)
+    return certificate, key
+
+
+def _make(certificate: Path, key: Path, host: str) -> None:
+    private_key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"Bedside desk on {socket.gethostname()}"[:64])]
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + datetime.timedelta(days=LIFE_DAYS))
+        .add_extension(x509.SubjectAlternativeName(_names(host)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(private_key, hashes.SHA256())
+    )
+    pem = private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    write_secret(key, pem.decode())
+    write_atomically(certificate, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
+
+
+def _names(host: str) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    machine = socket.gethostname()
+    if machine != "localhost":
+        names.append(x509.DNSName(machine))
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if host not in ("localhost", machine):
+            names.append(x509.DNSName(host))
+    else:
+        if not address.is_unspecified and not address.is_loopback:
+            names.append(x509.IPAddress(address))
+    return names
