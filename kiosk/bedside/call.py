@@ -139,6 +139,8 @@ _END_KINDS = {
     EndReason.LINE_BUSY: Kind.LINE_BUSY,
     EndReason.NO_RESPONSE: Kind.NO_RESPONSE,
 }
+ENDINGS = frozenset({*_END_KINDS.values(), Kind.CANCELLED, Kind.ERROR, Kind.KICKED_OUT})
+"""How a call that was never connected ends; a connected one ends with END."""
 _BY_A_PERSON = frozenset({EndReason.HANGUP, EndReason.CANCELLED})
 
 

@@ -1,0 +1,75 @@
+"""The hardware of one bed, chosen by the settings: real or simulated, and what is missing in words."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from gpiozero.pins import Factory
+
+from kiosk.hardware.button import Button, GpioButton
+from kiosk.hardware.camera import Camera, select_camera
+from kiosk.hardware.lamp import GpioLamp, Lamp
+from kiosk.hardware.microphone import Microphone, select_microphone
+from kiosk.hardware.simulated_pins import simulated_factory
+from kiosk.hardware.speaker import Speaker, select_speaker
+from kiosk.settings import Settings
+from kiosk.signaling import messages as wire
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What the bed has. ``faults`` says in words what it lacks, for the seat to know."""
+
+    call_button: Button
+    lamp: Lamp
+    cancel_button: Button | None = None
+    attend_button: Button | None = None
+    camera: Camera | None = None
+    microphone: Microphone | None = None
+    speaker: Speaker | None = None
+    faults: wire.Devices = wire.Devices()  # noqa: RUF009  (a frozen struct)
+
+
+def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Devices:
+    """The devices *settings* ask for; *factory* are the GPIO pins, by default those of the settings.
+
+    Raises :exc:`~kiosk.errors.HardwareFault` only for what the bed cannot be without: the call button and the
+    lamp. A missing camera, microphone or speaker is logged and told.
+    """
+    buttons = settings.buttons
+    if factory is None and buttons.simulated:
+        factory = simulated_factory()
+    camera, no_camera = select_camera(settings.video)
+    microphone, no_microphone = select_microphone(settings.audio)
+    speaker, no_speaker = select_speaker(settings.audio)
+    for device, chosen, reason in (
+        ("camera", camera, no_camera),
+        ("microphone", microphone, no_microphone),
+        ("speaker", speaker, no_speaker),
+    ):
+        log.info("- %s: %s%s", device, chosen.name if chosen else "none", f" ({reason})" if reason else "")
+    return Devices(
+        call_button=GpioButton(buttons.call_pin, factory=factory),
+        cancel_button=_optional(buttons.cancel_pin, factory),
+        attend_button=_optional(buttons.attend_pin, factory),
+        lamp=GpioLamp(settings.lamp.pin, factory=factory),
+        camera=camera,
+        microphone=microphone,
+        speaker=speaker,
+        faults=wire.Devices(
+            camera="" if camera else _told(no_camera),
+            microphone="" if microphone else _told(no_microphone),
+            speaker="" if speaker else _told(no_speaker),
+        ),
+    )
+
+
+def _optional(pin: int | str, factory: Factory | None) -> Button | None:
+    return GpioButton(pin, factory=factory) if isinstance(pin, int) else None
+
+
+def _told(reason: str) -> str:
+    return (reason or "none")[:200]

@@ -1,0 +1,61 @@
+"""What the patient is told, in words, for each prompt of :func:`kiosk.bedside.request.view`.
+
+Pure. Short, honest, and never more than is known: "sent" only after the desk has it, "connected" only while
+somebody really is.
+"""
+
+from __future__ import annotations
+
+from kiosk.bedside.request import View
+
+PROMPTS: dict[str, dict[str, str]] = {
+    "ready": {
+        "en": "Press the button when you need help.",
+        "zh": "需要帮助时，请按呼叫按钮。",
+    },
+    "no_link": {
+        "en": "Not connected. Please use the other bell.",
+        "zh": "尚未连接，请使用另一个呼叫铃。",
+    },
+    "not_registered": {
+        "en": "This device is not registered. Please use the other bell.",
+        "zh": "本设备尚未登记，请使用另一个呼叫铃。",
+    },
+    "heard": {
+        "en": "We heard you. Sending your call …",
+        "zh": "已收到您的按键，正在发送……",
+    },
+    "use_other_bell": {
+        "en": "We heard you, but nobody can be reached. Please use the other bell. We keep trying.",
+        "zh": "已收到您的按键，但暂时联系不上护士站。请使用另一个呼叫铃，我们会继续尝试。",
+    },
+    "sent": {
+        "en": "Your call has reached the nurses' desk.",
+        "zh": "您的呼叫已送达护士站。",
+    },
+    "queued": {
+        "en": "Your call is waiting. You are number {place} in line.",
+        "zh": "您的呼叫正在排队，当前第 {place} 位。",
+    },
+    "deferred": {
+        "en": "All nurses are busy. Please wait a moment, or press again.",
+        "zh": "护士正忙，请稍候，或再按一次。",
+    },
+    "ringing": {
+        "en": "A nurse's desk is ringing.",
+        "zh": "正在呼叫护士。",
+    },
+    "talking": {
+        "en": "You are connected. Please speak.",
+        "zh": "已接通，请讲话。",
+    },
+    "answered": {
+        "en": "The nurse knows about your call. Press again to speak once more.",
+        "zh": "护士已知道您的呼叫。如需再次通话，请再按一次。",
+    },
+}
+
+
+def words(view: View, language: str) -> str:
+    """The sentence for *view* in ``"zh"`` or ``"en"``."""
+    return PROMPTS[view.prompt][language].format(place=view.place)

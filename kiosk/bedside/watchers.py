@@ -1,0 +1,26 @@
+"""Who may look on at the bed: the bedside view of the demo, a panel, a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import av
+
+from kiosk.bedside.request_events import View
+
+
+def _no_trace(event: str, call_id: str = "") -> None:
+    return
+
+
+@dataclass
+class Watchers:
+    """Whoever wants to see what happens: the bedside view of the demo, a panel, a benchmark. Loop's thread."""
+
+    view: Callable[[View, str], None] = lambda view, told: None
+    """Lamp and words, whenever they change or are said again."""
+    picture: Callable[[av.VideoFrame], None] | None = None
+    """What the patient sees; None: there is no panel and pictures are dropped."""
+    trace: Callable[[str, str], None] = field(default=_no_trace)
+    """Named moments of a call, for measuring."""

@@ -1,0 +1,252 @@
+"""The kiosk's end of the wire: log in, stay connected, come back by itself.
+
+Runs on the event loop's thread and calls its listener there. Reconnecting is the normal case in a hospital's
+Wi-Fi: the wait between tries grows, is capped, and is spread by chance so that a ward whose power returns does not
+stampede. After each login the listener gives the snapshot; after that messages go as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+import websockets
+from msgspec import UNSET
+from websockets.asyncio.client import ClientConnection, connect
+
+from kiosk.errors import BadMessage, Refused, SettingsError
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import ErrorCode
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 5.0
+LOGIN_TIMEOUT_S = 5.0
+ACK_TIMEOUT_S = 5.0
+"""A message that asked for an answer and got none means a dead link: we connect anew and send a snapshot."""
+CLOSE_TIMEOUT_S = 2.0
+HEARTBEATS_MISSED = 3
+"""So many silent heartbeats of the desk mean a dead link."""
+FIRST_RETRY_S = 0.5
+MAX_RETRY_S = 8.0
+REFUSED_RETRY_S = 15.0
+"""After a refused login: somebody has to mend it, but nobody should have to restart the bed."""
+KICKED_RETRY_S = 60.0
+OUTBOX_LIMIT = 256
+
+
+class Listener(ABC):
+    """What the client's owner must provide; every method is called on the loop's thread and returns at once."""
+
+    @abstractmethod
+    def link_up(self, login: wire.LoginOk) -> wire.Snapshot:
+        """Logged in: return the snapshot to send first."""
+
+    @abstractmethod
+    def link_down(self, why: str) -> None:
+        """The connection is lost, or could not be made."""
+
+    @abstractmethod
+    def refused(self, code: str, why: str) -> None:
+        """The desk refuses our login."""
+
+    @abstractmethod
+    def kicked_out(self, why: str) -> None:
+        """Another device logged in with our user id."""
+
+    @abstractmethod
+    def received(self, message: wire.Message) -> None:
+        """A message of the desk."""
+
+
+class Client:
+    """One kiosk's connection to its desk. *user_sig* is asked for at each login, so that a new one is taken up."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        ca_file: Path | None,
+        user_id: str,
+        sdk_app_id: int,
+        user_sig: Callable[[], str],
+        listener: Listener,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._url = url
+        self._ca_file = ca_file
+        self._user_id = user_id
+        self._sdk_app_id = sdk_app_id
+        self._user_sig = user_sig
+        self._listener = listener
+        self._chance = chance or random.Random()  # noqa: S311  (spreads retries, guards nothing)
+        self._outbox: asyncio.Queue[wire.Message] | None = None
+        self._unanswered: dict[str, asyncio.TimerHandle] = {}
+        self._takeover = True
+        self._socket: ClientConnection | None = None
+        self._next_id = 0
+
+    @property
+    def connected(self) -> bool:
+        """Logged in, and messages can be sent."""
+        return self._outbox is not None
+
+    def new_id(self) -> str:
+        """An ``id`` for a message that wants an answer."""
+        self._next_id += 1
+        return str(self._next_id)
+
+    def send(self, message: wire.Message) -> bool:
+        """Queue *message* if connected; otherwise the next snapshot will tell. An ``id`` awaits its answer."""
+        if self._outbox is None:
+            return False
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            self._drop("the desk does not take our messages")
+            return False
+        if message.id is not UNSET and isinstance(message.id, str):
+            loop = asyncio.get_running_loop()
+            self._unanswered[message.id] = loop.call_later(
+                ACK_TIMEOUT_S, self._drop, f"no answer within {ACK_TIMEOUT_S:.0f} s"
+            )
+        return True
+
+    async def run(self) -> None:
+        """Connect and stay connected until cancelled."""
+        tls = self._tls_context()
+        failures = 0
+        while True:
+            try:
+                await self._connect_once(tls)
+                failures = 0
+                wait = self._chance.uniform(0, FIRST_RETRY_S)
+            except Refused as error:
+                log.warning("x login refused: %s: %s", error.code, error)
+                self._listener.refused(error.code, str(error))
+                wait = REFUSED_RETRY_S
+            except _KickedOut as error:
+                log.warning("x kicked out: %s", error)
+                self._listener.kicked_out(str(error))
+                self._takeover = False
+                wait = KICKED_RETRY_S
+            except (OSError, TimeoutError, websockets.WebSocketException, BadMessage) as error:
+                failures += 1
+                words = _in_words(error)
+                log.warning("x desk %s: %s", self._url, words)
+                self._listener.link_down(words)
+                ceiling = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10))
+                wait = self._chance.uniform(ceiling / 2, ceiling)
+            await asyncio.sleep(wait)
+
+    async def _connect_once(self, tls: ssl.SSLContext | None) -> None:
+        async with connect(
+            self._url,
+            ssl=tls,
+            open_timeout=CONNECT_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=None,
+            max_size=wire.MAX_MESSAGE_BYTES,
+            compression=None,
+            proxy=None,
+        ) as socket:
+            login = await self._log_in(socket)
+            self._takeover = True
+            self._outbox = asyncio.Queue(OUTBOX_LIMIT)
+            self._socket = socket
+            self.send(self._listener.link_up(login))
+            writer = asyncio.create_task(self._write(socket, self._outbox))
+            try:
+                await self._read(socket, HEARTBEATS_MISSED * login.heartbeat_ms / 1000)
+            finally:
+                self._outbox = None
+                self._socket = None
+                for handle in self._unanswered.values():
+                    handle.cancel()
+                self._unanswered.clear()
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+
+    async def _log_in(self, socket: ClientConnection) -> wire.LoginOk:
+        try:
+            user_sig = self._user_sig()
+        except SettingsError as error:
+            raise Refused(ErrorCode.SIG_MALFORMED, str(error)) from None
+        login = wire.Login(
+            user_id=self._user_id,
+            sdk_app_id=self._sdk_app_id,
+            user_sig=user_sig,
+            takeover=self._takeover,
+        )
+        await socket.send(wire.encode(login))
+        async with asyncio.timeout(LOGIN_TIMEOUT_S):
+            answer = _TO_KIOSK.decode(await socket.recv())
+        if isinstance(answer, wire.LoginOk) and answer.role == "kiosk":
+            return answer
+        if isinstance(answer, wire.LoginOk):
+            raise Refused(ErrorCode.NOT_ALLOWED, f"user id {self._user_id!r} is a seat's, not a kiosk's")
+        if isinstance(answer, wire.Fault):
+            raise Refused(answer.code, answer.message, field=answer.field)
+        raise BadMessage(ErrorCode.OUT_OF_ORDER, "the desk answered the login with something else")
+
+    async def _write(self, socket: ClientConnection, outbox: asyncio.Queue[wire.Message]) -> None:
+        while True:
+            message = await outbox.get()
+            log.debug("> %r", message)
+            await socket.send(wire.encode(message))
+
+    async def _read(self, socket: ClientConnection, silence_s: float) -> None:
+        while True:
+            async with asyncio.timeout(silence_s):
+                text = await socket.recv()
+            try:
+                message = _TO_KIOSK.decode(text)
+            except BadMessage as error:
+                log.warning("x message of the desk not understood: %s at %r", error, error.field)
+                continue
+            log.debug("< %r", message)
+            if isinstance(message, wire.Ping):
+                self.send(wire.Pong())
+                continue
+            if isinstance(message, wire.KickedOut):
+                raise _KickedOut(message.message)
+            if isinstance(message, wire.Ack | wire.Fault) and isinstance(message.id, str):
+                handle = self._unanswered.pop(message.id, None)
+                if handle is not None:
+                    handle.cancel()
+            self._listener.received(message)
+
+    def _drop(self, why: str) -> None:
+        log.warning("x dropping the connection: %s", why)
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        if not self._url.startswith("wss:"):
+            return None
+        try:
+            return ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"signaling.ca_file = {str(self._ca_file)!r}: cannot be used: {error}") from None
+
+
+class _KickedOut(Exception):
+    """The desk closes this connection for a newer login."""
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message} (check signaling.ca_file and the clock)"
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, websockets.ConnectionClosed):
+        return "the connection was closed"
+    return str(error) or type(error).__name__
+
+
+_TO_KIOSK = wire.Decoder(wire.ToKiosk)

@@ -1,0 +1,273 @@
+"""The request outlives everything but attendance, and the bed never claims more than is known."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiosk.bedside import prompts
+from kiosk.bedside.request import TRANSITIONS, RequestState, Rules, open_request, step, view
+from kiosk.bedside.request_events import (
+    Attend,
+    CallBroke,
+    CallConnected,
+    CallEnded,
+    Cancel,
+    ClosedAtDesk,
+    Effect,
+    Event,
+    Held,
+    Ignored,
+    LampSign,
+    Link,
+    LinkChanged,
+    Press,
+    Reassure,
+    SeatRings,
+    SeatStopped,
+    SendClose,
+    SendRequest,
+    Show,
+    State,
+    StopCall,
+    Taken,
+    View,
+)
+from kiosk.signaling.messages import CallType, CloseReason, OpenRequest, Phase, Priority
+
+PRESS = Press(10.0, "r1")
+TAKEN = Taken("r1")
+CONNECTED = CallConnected("c1", "nurse-1", 7)
+HELD = Held(OpenRequest(request_id="r0", age=5000, presses=2, spoken=True), 20.0)
+EVENTS: list[Event] = [
+    PRESS,
+    Cancel(),
+    Attend(),
+    LinkChanged(Link.UP),
+    LinkChanged(Link.DOWN),
+    LinkChanged(Link.REFUSED),
+    TAKEN,
+    Taken("r1", place=2),
+    Taken("r1", retry_later=True),
+    ClosedAtDesk("r1", CloseReason.CLOSED_BY_SEAT),
+    HELD,
+    SeatRings(),
+    SeatStopped(),
+    CONNECTED,
+    CallEnded(spoken=True),
+    CallBroke(spoken=False),
+]
+
+PATHS: dict[State, list[Event]] = {
+    State.IDLE: [],
+    State.UNSENT: [PRESS],
+    State.SENT: [PRESS, TAKEN],
+    State.QUEUED: [PRESS, Taken("r1", place=3)],
+    State.DEFERRED: [PRESS, Taken("r1", retry_later=True)],
+    State.RINGING: [PRESS, TAKEN, SeatRings()],
+    State.TALKING: [PRESS, TAKEN, SeatRings(), CONNECTED],
+    State.ANSWERED: [PRESS, TAKEN, SeatRings(), CONNECTED, CallEnded(spoken=True)],
+}
+
+
+def played(*events: Event, start: RequestState | None = None) -> tuple[RequestState, list[Effect]]:
+    state, effects = start or step(RequestState(), LinkChanged(Link.UP))[0], list[Effect]()
+    for event in events:
+        state, effects = step(state, event)
+    return state, effects
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_can_be_reached(state: State) -> None:
+    assert played(*PATHS[state])[0].state is state
+
+
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(State, EVENTS)))
+def test_every_event_in_every_state_is_defined(state: State, event: Event) -> None:
+    before, _ = played(*PATHS[state])
+    after, effects = step(before, event)
+    if type(event) in TRANSITIONS[state]:
+        assert not any(isinstance(effect, Ignored) for effect in effects)
+    else:
+        assert after == before, "an event without a place in the table must not move the state"
+        assert effects == [Ignored(event, state)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_no_press_ever_closes_or_forgets(state: State) -> None:
+    before, _ = played(*PATHS[state])
+    after, effects = step(before, Press(99.0, "r2"))
+    assert after.state is not State.IDLE
+    assert SendRequest() in effects
+    assert after.request_id == ("r2" if state is State.IDLE else "r1")
+    assert after.presses == before.presses + 1
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
+@pytest.mark.parametrize(
+    "event",
+    [
+        SeatStopped(),
+        CallEnded(spoken=True),
+        CallBroke(spoken=True),
+        LinkChanged(Link.DOWN),
+        LinkChanged(Link.REFUSED),
+        LinkChanged(Link.UP),
+        PRESS,
+        CONNECTED,
+        TAKEN,
+        ClosedAtDesk("another", CloseReason.CLOSED_BY_SEAT),
+    ],
+)
+def test_only_attendance_cancel_or_a_told_close_end_a_request(state: State, event: Event) -> None:
+    after, _ = step(played(*PATHS[state])[0], event)
+    assert after.state is not State.IDLE
+    assert after.request_id == "r1"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
+def test_attendance_closes_every_request_and_ends_its_call(state: State) -> None:
+    after, effects = step(played(*PATHS[state])[0], Attend())
+    assert after.state is State.IDLE
+    assert effects[:2] == [StopCall(), SendClose("r1", CloseReason.ATTENDED)]
+    assert [closed.request_id for closed in after.closed] == ["r1"]
+
+
+def test_cancel_while_talking_does_not_close() -> None:
+    talking, _ = played(*PATHS[State.TALKING])
+    assert step(talking, Cancel())[0] == talking
+
+
+def test_a_cancelled_request_is_kept_until_the_desk_confirms() -> None:
+    idle, effects = played(*PATHS[State.QUEUED], Cancel())
+    assert SendClose("r1", CloseReason.CANCELLED) in effects
+    confirmed, none = step(idle, ClosedAtDesk("r1", CloseReason.CANCELLED))
+    assert (confirmed.closed, none) == ((), [])
+
+
+def test_unconfirmed_closes_are_bounded() -> None:
+    state, _ = played()
+    for number in range(40):
+        state, _ = played(Press(1.0, f"r{number}"), Cancel(), start=state)
+    assert [closed.request_id for closed in state.closed] == [f"r{number}" for number in range(8, 40)]
+
+
+def test_a_seat_may_close_and_the_call_ends_with_it() -> None:
+    idle, effects = played(*PATHS[State.TALKING], ClosedAtDesk("r1", CloseReason.CLOSED_BY_SEAT))
+    assert idle.state is State.IDLE
+    assert effects == [StopCall(), Show(View(LampSign.OFF, "ready"))]
+
+
+def test_a_press_lights_the_lamp_before_anything_else_is_known() -> None:
+    for link in Link:
+        idle, _ = step(RequestState(), LinkChanged(link))
+        after, effects = step(idle, PRESS)
+        assert view(after).lamp is LampSign.HEARD
+        assert effects == [SendRequest(), Show(view(after))]
+
+
+def test_pressing_again_reassures_in_words() -> None:
+    sent, _ = played(*PATHS[State.SENT])
+    after, effects = step(sent, PRESS)
+    assert effects == [SendRequest(), Reassure(view(after))]
+
+
+def test_pressing_again_and_again_raises_urgency_but_never_lowers_it() -> None:
+    state, _ = played(PRESS, PRESS)
+    assert state.priority is Priority.NORMAL
+    state, _ = played(PRESS, start=state)
+    assert state.priority is Priority.URGENT
+    never = RequestState(rules=Rules(urgent_after_presses=0))
+    assert played(*[PRESS] * 10, start=never)[0].priority is Priority.NORMAL
+    emergency = RequestState(rules=Rules(priority=Priority.EMERGENCY))
+    assert played(*[PRESS] * 10, start=emergency)[0].priority is Priority.EMERGENCY
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=30))
+def test_the_bed_never_claims_more_than_the_desk_has_said(events: list[Event]) -> None:
+    """ "Sent" and beyond only while the link is up and the desk has acknowledged this very request."""
+    state, acknowledged, connected = RequestState(), False, False
+    for event in events:
+        before = state
+        state, _ = step(state, event)
+        told_now = isinstance(event, Taken | SeatRings | Held | CallConnected)
+        if before.state is State.IDLE or isinstance(event, LinkChanged):
+            acknowledged = False
+        if told_now:
+            acknowledged = True
+        connected = state.state is State.TALKING
+        shown = view(state)
+        if shown.prompt in ("sent", "queued", "deferred", "ringing"):
+            assert acknowledged
+        assert (shown.prompt == "talking") == connected
+        if state.state is State.UNSENT and state.link is not Link.UP:
+            assert shown.prompt == "use_other_bell"
+        assert (shown.lamp is LampSign.OFF) == (state.state is State.IDLE)
+
+
+def test_a_lost_link_takes_back_what_was_claimed() -> None:
+    for state in (State.SENT, State.QUEUED, State.DEFERRED, State.RINGING):
+        after, effects = played(*PATHS[state], LinkChanged(Link.DOWN))
+        assert after.state is State.UNSENT
+        assert effects == [Show(View(LampSign.HEARD, "use_other_bell"))]
+
+
+def test_a_talk_and_what_the_nurse_knows_outlive_the_link() -> None:
+    for state in (State.TALKING, State.ANSWERED):
+        assert played(*PATHS[state], LinkChanged(Link.DOWN))[0].state is state
+
+
+def test_after_a_broken_call_the_request_is_told_anew_and_nothing_is_claimed() -> None:
+    state, effects = played(*PATHS[State.TALKING], CallBroke(spoken=True))
+    assert (state.state, state.spoken, state.call_id) == (State.UNSENT, True, None)
+    assert effects == [SendRequest(), Show(View(LampSign.HEARD, "heard"))]
+
+
+def test_the_queue_place_is_shown_as_told() -> None:
+    state, _ = played(PRESS, Taken("r1", place=3))
+    assert view(state) == View(LampSign.WAITING, "queued", 3)
+    assert "3" in prompts.words(view(state), "en")
+    assert "3" in prompts.words(view(state), "zh")
+    moved, effects = step(state, Taken("r1", place=2))
+    assert effects == [Show(View(LampSign.WAITING, "queued", 2))]
+    ringing, _ = step(moved, SeatRings())
+    assert view(ringing).place == 0
+
+
+def test_a_forgotten_request_is_taken_back() -> None:
+    state, effects = played(HELD)
+    assert (state.state, state.request_id, state.presses, state.opened_at) == (State.SENT, "r0", 2, 15.0)
+    assert effects == [Show(View(LampSign.WAITING, "sent"))]
+    answered = replace(HELD, request=OpenRequest(request_id="r0", age=0, phase=Phase.ANSWERED))
+    assert played(answered)[0].state is State.ANSWERED
+
+
+def test_the_wire_hears_the_whole_truth() -> None:
+    state, _ = played(*PATHS[State.TALKING])
+    assert open_request(state, now=12.5) == OpenRequest(
+        request_id="r1",
+        age=2500,
+        call_type=CallType.VIDEO,
+        phase=Phase.TALKING,
+        call_id="c1",
+        call_seat="nurse-1",
+        fence=7,
+    )
+    assert open_request(RequestState(), now=1.0) is None
+    answered, _ = played(*PATHS[State.ANSWERED])
+    told = open_request(answered, now=12.5)
+    assert told is not None
+    assert (told.phase, told.spoken, told.call_id) == (Phase.ANSWERED, True, None)
+
+
+def test_every_prompt_has_words_in_both_languages() -> None:
+    used = {view(played(*PATHS[state])[0]).prompt for state in State}
+    used |= {"heard", "use_other_bell", "no_link", "not_registered"}
+    assert used == set(prompts.PROMPTS)
+    assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())
+    refused, _ = step(RequestState(), LinkChanged(Link.REFUSED))
+    assert view(refused).prompt == "not_registered"
