@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from gpiozero.pins import Factory
 
 from kiosk.hardware.button import Button, GpioButton
-from kiosk.hardware.camera import Camera, select_camera
+from kiosk.hardware.camera import Camera
 from kiosk.hardware.lamp import GpioLamp, Lamp
-from kiosk.hardware.microphone import Microphone, select_microphone
-from kiosk.hardware.simulated_pins import simulated_factory
-from kiosk.hardware.speaker import Speaker, select_speaker
+from kiosk.hardware.microphone import Microphone
+from kiosk.hardware.pins import real_pins, simulated_pins
+from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
+from kiosk.hardware.speaker import Speaker
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
 
@@ -40,8 +41,8 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
     lamp. A missing camera, microphone or speaker is logged and told.
     """
     buttons = settings.buttons
-    if factory is None and buttons.simulated:
-        factory = simulated_factory()
+    if factory is None:
+        factory = simulated_pins() if buttons.simulated else real_pins()
     camera, no_camera = select_camera(settings.video)
     microphone, no_microphone = select_microphone(settings.audio)
     speaker, no_speaker = select_speaker(settings.audio)
@@ -67,7 +68,7 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
     )
 
 
-def _optional(pin: int | str, factory: Factory | None) -> Button | None:
+def _optional(pin: int | str, factory: Factory) -> Button | None:
     return GpioButton(pin, factory=factory) if isinstance(pin, int) else None
 
 

@@ -33,9 +33,7 @@ def ensure_certificate(folder: Path, host: str) -> tuple[Path, Path]:
 
 def _make(certificate: Path, key: Path, host: str) -> None:
     private_key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, f"Bedside desk on {socket.gethostname()}"[:64])]
-    )
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Bedside desk on {socket.gethostname()}"[:64])])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()

@@ -1,0 +1,86 @@
+"""Which camera, microphone and speaker the settings mean.
+
+Each function returns the device, or None and why in words. ``auto`` takes what is really there and never replaces a
+missing device by a simulated one: a bed must not show a moving picture in place of its patient.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kiosk import settings
+from kiosk.errors import HardwareFault
+from kiosk.hardware.camera import Camera
+from kiosk.hardware.camera_picamera2 import Picamera2Camera, has_pi_camera
+from kiosk.hardware.camera_v4l2 import V4l2Camera
+from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone, open_pcm
+from kiosk.hardware.moving_picture import MovingPicture
+from kiosk.hardware.speaker import AlsaSpeaker, SimulatedSpeaker, Speaker, check_speaker
+
+SWITCHED_OFF = "switched off in the settings"
+ALSA_DEFAULT = "default"
+
+
+def select_camera(wanted: settings.Video) -> tuple[Camera | None, str]:
+    """The camera, or None and why."""
+    width, height, fps = wanted.width, wanted.height, wanted.fps
+    if wanted.camera == "none":
+        return None, SWITCHED_OFF
+    if wanted.camera == "test":
+        return MovingPicture(width=width, height=height, fps=fps), ""
+    if wanted.camera == "picamera2" or (wanted.camera == "auto" and _pi_camera_is_there()):
+        return Picamera2Camera(width=width, height=height, fps=fps), ""
+    if wanted.camera != "auto":
+        return V4l2Camera(wanted.camera, width=width, height=height, fps=fps), ""
+    devices = sorted(Path("/dev").glob("video*"))
+    if not devices:
+        return None, "no camera found"
+    return V4l2Camera(str(devices[0]), width=width, height=height, fps=fps), ""
+
+
+def select_microphone(wanted: settings.Audio) -> tuple[Microphone | None, str]:
+    """The microphone, or None and why."""
+    choice = wanted.microphone
+    if choice == "none":
+        return None, SWITCHED_OFF
+    if choice == "sample":
+        return SampleMicrophone(), ""
+    if choice.startswith("tone:"):
+        return ToneMicrophone(_hertz(choice)), ""
+    if choice != "auto":
+        return AlsaMicrophone(choice), ""
+    try:
+        open_pcm("microphone", ALSA_DEFAULT, capture=True, periods=2).close()
+    except HardwareFault as fault:
+        return None, str(fault)
+    return AlsaMicrophone(ALSA_DEFAULT), ""
+
+
+def select_speaker(wanted: settings.Audio) -> tuple[Speaker | None, str]:
+    """The speaker, or None and why."""
+    choice = wanted.speaker
+    if choice == "none":
+        return None, SWITCHED_OFF
+    if choice == "simulated":
+        return SimulatedSpeaker(), ""
+    if choice != "auto":
+        return AlsaSpeaker(choice), ""
+    try:
+        check_speaker(ALSA_DEFAULT)
+    except HardwareFault as fault:
+        return None, str(fault)
+    return AlsaSpeaker(ALSA_DEFAULT), ""
+
+
+def _pi_camera_is_there() -> bool:
+    try:
+        return has_pi_camera()
+    except HardwareFault:
+        return False
+
+
+def _hertz(choice: str) -> float:
+    try:
+        return float(choice.removeprefix("tone:"))
+    except ValueError:
+        raise HardwareFault(f"audio.microphone = {choice!r}: write for example tone:440") from None

@@ -1,0 +1,373 @@
+"""The ports and their simulated twins behave like hardware, faults included."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from gpiozero.pins.mock import MockFactory
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from kiosk.errors import HardwareFault
+from kiosk.hardware.button import Edge, GpioButton
+from kiosk.hardware.camera_picamera2 import Picamera2Camera
+from kiosk.hardware.camera_v4l2 import V4l2Camera
+from kiosk.hardware.lamp import GpioLamp, LampPattern
+from kiosk.hardware.levels import FLOOR_DBFS, dominant_tone, rms_dbfs
+from kiosk.hardware.microphone import (
+    BLOCK_SAMPLES,
+    SAMPLE_RATE,
+    AlsaMicrophone,
+    Block,
+    Microphone,
+    SampleMicrophone,
+    ToneMicrophone,
+)
+from kiosk.hardware.moving_picture import MovingPicture, draw_code, read_code
+from kiosk.hardware.pins import real_pins, simulated_pins
+from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
+from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.hardware.speaker import QUEUE_BLOCKS, SimulatedSpeaker
+from kiosk.settings import Audio, Video
+
+HANG_S = 20.0
+
+
+@pytest.fixture
+def pins() -> Iterator[MockFactory]:
+    factory = simulated_pins()
+    yield factory
+    factory.close()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module("lgpio")  # starts a thread of its own, once and for good
+    before = set(threading.enumerate())
+    yield
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    assert not left
+
+
+# -- buttons and lamp
+
+
+def test_every_edge_arrives_raw_bounce_included(pins: MockFactory) -> None:
+    button = GpioButton(17, factory=pins)
+    edges: list[Edge] = []
+    button.start(edges.append)
+    finger = SimulatedFinger(pins, 17, bounces=3)
+    finger.press()
+    assert [edge.active for edge in edges] == [True, False, True, False, True, False, True]
+    assert button.level()
+    finger.release()
+    assert len(edges) == 14
+    assert not button.level()
+    assert all(one.at <= two.at for one, two in itertools.pairwise(edges))
+    button.close()
+    button.close()
+
+
+def test_a_5_ms_tap_makes_at_least_one_making_edge(pins: MockFactory) -> None:
+    button = GpioButton(17, factory=pins)
+    edges: list[Edge] = []
+    button.start(edges.append)
+    SimulatedFinger(pins, 17, bounces=0).tap(0.005)
+    assert [edge.active for edge in edges] == [True, False]
+    button.close()
+
+
+def test_a_machine_without_pins_is_told_what_to_do() -> None:
+    with pytest.raises(HardwareFault, match=r"install lgpio .* buttons\.simulated"):
+        real_pins()
+
+
+def test_a_pin_used_twice_is_told(pins: MockFactory) -> None:
+    lamp = GpioLamp(18, factory=pins)
+    with pytest.raises(HardwareFault, match="GPIO18"):
+        GpioButton(18, factory=pins)
+    lamp.close()
+
+
+@pytest.mark.parametrize("pattern", LampPattern)
+def test_the_lamp_is_lit_at_once_by_every_pattern_but_off(pins: MockFactory, pattern: LampPattern) -> None:
+    lamp = GpioLamp(18, factory=pins)
+    lamp.show(LampPattern.OFF)
+    lamp.show(pattern)
+    lamp.show(pattern)
+    assert lamp.lit == (pattern is not LampPattern.OFF)
+    lamp.close()
+    assert not lamp.lit
+    lamp.close()
+
+
+# -- the moving picture and its code
+
+
+def luma(width: int = 640, height: int = 360) -> NDArray[np.uint8]:
+    return np.full((height, width), 100, np.uint8)
+
+
+@given(counter=st.integers(0, 65535), noise=st.integers(0, 60), seed=st.integers(0, 999), half=st.booleans())
+def test_the_code_survives_noise_and_scaling(counter: int, noise: int, seed: int, half: bool) -> None:
+    plane = luma()
+    draw_code(plane, counter)
+    if half:
+        plane = plane[::2, ::2]
+    shaken = plane.astype(int) + np.random.default_rng(seed).integers(-noise, noise + 1, plane.shape)
+    assert read_code(shaken.clip(0, 255).astype(np.uint8)) == counter
+
+
+@given(st.binary(min_size=24, max_size=24))
+def test_what_is_not_our_picture_has_no_code(cells: bytes) -> None:
+    plane = np.repeat(np.frombuffer(cells, np.uint8)[None, :], 24, axis=0)
+    found = read_code(np.ascontiguousarray(plane))
+    if found is not None:
+        again = luma(24, 24)
+        draw_code(again, found)
+        assert (again[0] > 128).tolist() == (plane[0] > 128).tolist()
+    assert read_code(luma()) is None
+    assert read_code(luma(8, 8)) is None
+
+
+def test_the_moving_picture_moves_closes_and_opens_again() -> None:
+    camera = MovingPicture(width=320, height=192, fps=60)
+    for _ in range(2):
+        frames: queue.Queue[Any] = queue.Queue(100)
+        camera.open(frames.put, lambda why: None)
+        first, second = (frames.get(timeout=HANG_S).to_ndarray() for _ in range(2))
+        camera.close()
+        camera.close()
+        assert [read_code(frame[:192]) for frame in (first, second)] == [0, 1]
+        assert (first[40:192] != second[40:192]).any(), "not only the code moves"
+
+
+def test_a_camera_that_vanishes_says_so_once() -> None:
+    camera = MovingPicture(width=320, height=192, fps=60, vanish_after=2)
+    faults: queue.Queue[str] = queue.Queue()
+    camera.open(lambda frame: None, faults.put)
+    assert "unplugged" in faults.get(timeout=HANG_S)
+    camera.close()
+    assert faults.empty()
+
+
+def test_a_missing_v4l2_device_is_named() -> None:
+    with pytest.raises(HardwareFault, match=r"camera /dev/video99"):
+        V4l2Camera("/dev/video99", width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
+
+
+class FakePicamera2:
+    """What we use of picamera2, in the order its manual asks for."""
+
+    opened: int = 0
+    present: bool = True
+
+    def __init__(self) -> None:
+        if not self.present:
+            raise IndexError("list index out of range")
+        self.steps: list[str] = []
+        type(self).opened += 1
+
+    @staticmethod
+    def global_camera_info() -> list[dict[str, str]]:
+        return [{"Model": "imx708"}] if FakePicamera2.present else []
+
+    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
+        assert wanted["main"]["format"] == "YUV420"
+        return wanted
+
+    def align_configuration(self, wanted: dict[str, Any]) -> None:
+        self.steps.append("align")
+
+    def configure(self, wanted: dict[str, Any]) -> None:
+        assert self.steps == ["align"]
+        self.size = wanted["main"]["size"]
+
+    def start(self) -> None:
+        self.steps.append("start")
+
+    def capture_array(self, stream: str) -> NDArray[np.uint8]:
+        if "stop" in self.steps:
+            raise RuntimeError("camera is stopped")
+        width, height = self.size
+        return np.full((height * 3 // 2, width), 77, np.uint8)
+
+    def stop(self) -> None:
+        self.steps.append("stop")
+
+    def close(self) -> None:
+        assert self.steps[-1] == "stop"
+        type(self).opened -= 1
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+    module = ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]  # a module made for this test
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    monkeypatch.setattr(FakePicamera2, "present", True)
+    return FakePicamera2
+
+
+def test_the_pis_camera_delivers_frames_and_lets_go(picamera2: type[FakePicamera2]) -> None:
+    camera, why = select_camera(Video(camera="auto"))
+    assert isinstance(camera, Picamera2Camera), why
+    frames: queue.Queue[Any] = queue.Queue()
+    camera.open(lambda frame: frames.put(frame) if frames.qsize() < 3 else None, lambda why: None)
+    frame = frames.get(timeout=HANG_S)
+    assert (frame.width, frame.height, frame.format.name) == (640, 360, "yuv420p")
+    camera.close()
+    camera.close()
+    assert picamera2.opened == 0
+
+
+def test_a_pi_without_a_camera_is_told(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakePicamera2, "present", False)
+    with pytest.raises(HardwareFault, match="is the ribbon in"):
+        Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
+    assert select_camera(Video(camera="auto"))[1] == "no camera found"
+
+
+def test_without_picamera2_its_name_is_told() -> None:
+    with pytest.raises(HardwareFault, match="python3-picamera2"):
+        Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
+
+
+# -- sound
+
+
+def heard(microphone: Microphone, blocks: int) -> Block:
+    taken: queue.Queue[Block] = queue.Queue()
+    microphone.open(lambda block: taken.put(block.copy()), lambda why: None)
+    sound = np.concatenate([taken.get(timeout=HANG_S) for _ in range(blocks)])
+    microphone.close()
+    microphone.close()
+    return sound
+
+
+def test_the_tone_is_the_tone() -> None:
+    hz, clear = dominant_tone(heard(ToneMicrophone(1000), 25), SAMPLE_RATE)
+    assert hz == pytest.approx(1000, abs=3)
+    assert clear > 30
+
+
+def test_the_spoken_sample_speaks() -> None:
+    sound = heard(SampleMicrophone(), 20)
+    assert len(sound) == 20 * BLOCK_SAMPLES
+    assert rms_dbfs(sound) > -45
+
+
+def test_levels_at_the_edges() -> None:
+    silence = np.zeros(960, np.int16)
+    assert rms_dbfs(silence) == rms_dbfs(silence[:0]) == FLOOR_DBFS
+    assert rms_dbfs(np.full(960, 32767, np.int16)) == pytest.approx(0, abs=0.01)
+    assert dominant_tone(silence, SAMPLE_RATE)[1] == 0.0
+
+
+def test_a_speaker_never_blocks_and_drops_the_oldest() -> None:
+    speaker = SimulatedSpeaker()
+    for number in range(QUEUE_BLOCKS + 3):
+        speaker.play(np.full(BLOCK_SAMPLES, number, np.int16))
+    assert speaker.dropped == 3
+
+
+def test_what_is_played_is_heard() -> None:
+    speaker, microphone = SimulatedSpeaker(), ToneMicrophone(700)
+    speaker.open(lambda why: None)
+    enough = threading.Event()
+
+    def pass_on(block: Block) -> None:
+        speaker.play(block)
+        if len(speaker.recent()) >= SAMPLE_RATE // 2:
+            enough.set()
+
+    microphone.open(pass_on, lambda why: None)
+    assert enough.wait(HANG_S)
+    microphone.close()
+    speaker.close()
+    assert dominant_tone(speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(700, abs=5)
+
+
+def test_a_stalled_speaker_is_told_and_blocks_nobody() -> None:
+    speaker, faults = SimulatedSpeaker(), queue.Queue[str]()
+    speaker.stall()
+    speaker.open(faults.put)
+    for _ in range(100):
+        speaker.play(np.zeros(BLOCK_SAMPLES, np.int16))
+    assert "takes no sound" in faults.get(timeout=HANG_S)
+    speaker.close()
+
+
+# -- selection
+
+
+def test_what_is_switched_off_is_off_and_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert select_camera(Video(camera="none"))[0] is None
+    assert select_microphone(Audio(microphone="none"))[0] is None
+    assert select_speaker(Audio(speaker="none"))[0] is None
+    monkeypatch.setitem(sys.modules, "alsaaudio", None)
+    for device, why in (select_microphone(Audio()), select_speaker(Audio())):
+        assert device is None
+        assert "pyalsaaudio is not installed" in why
+    camera, _ = select_camera(Video(camera="/dev/video7"))
+    assert camera is not None
+    assert camera.name == "/dev/video7"
+
+
+def test_what_is_named_is_taken() -> None:
+    names = [
+        device.name if device else "none"
+        for device, _ in (
+            select_camera(Video(camera="test")),
+            select_camera(Video(camera="picamera2")),
+            select_microphone(Audio(microphone="tone:440")),
+            select_microphone(Audio(microphone="sample")),
+            select_microphone(Audio(microphone="hw:1")),
+            select_speaker(Audio(speaker="simulated")),
+            select_speaker(Audio(speaker="hw:1")),
+        )
+    ]
+    assert names == [
+        "moving test picture",
+        "picamera2",
+        "tone of 440 Hz",
+        "spoken sample hello.ogg",
+        "ALSA hw:1",
+        "simulated speaker",
+        "ALSA hw:1",
+    ]
+    with pytest.raises(HardwareFault, match=r"tone:loud.*tone:440"):
+        select_microphone(Audio(microphone="tone:loud"))
+
+
+def test_a_microphone_that_delivers_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for a USB microphone pulled out, which ALSA shows as failing reads."""
+
+    class Gone(Exception):
+        pass
+
+    fake = SimpleNamespace(
+        PCM=lambda **options: SimpleNamespace(read=lambda: (-19, b""), close=lambda: None),
+        PCM_CAPTURE=1,
+        PCM_NORMAL=0,
+        PCM_FORMAT_S16_LE=2,
+        ALSAAudioError=Gone,
+    )
+    monkeypatch.setitem(sys.modules, "alsaaudio", fake)
+    faults = queue.Queue[str]()
+    microphone = AlsaMicrophone("hw:7")
+    microphone.open(lambda block: None, faults.put)
+    assert "hw:7 delivers no sound" in faults.get(timeout=HANG_S)
+    microphone.close()
