@@ -86,7 +86,7 @@ class Calling:
         for effect in effects:
             self._perform(effect)
 
-    def _perform_call(self, effect: call_events.Effect) -> None:
+    def _perform(self, effect: call_events.Effect) -> None:
         match effect:
             case call_events.OpenMedia():
                 self._open_media(effect)

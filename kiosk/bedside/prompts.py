@@ -6,7 +6,7 @@ somebody really is.
 
 from __future__ import annotations
 
-from kiosk.bedside.request import View
+from kiosk.bedside.request_events import View
 
 PROMPTS: dict[str, dict[str, str]] = {
     "ready": {

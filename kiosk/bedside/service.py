@@ -148,11 +148,11 @@ class Bedside(Listener):
         self._request_step(request_events.Press(at, secrets.token_hex(16)))
 
     def _cancel_pressed(self, at: float) -> None:
-        if self._calling.call.state is call.State.CONNECTED:
+        if self._calling.call.state is call_events.State.CONNECTED:
             self._calling.step(call_events.Hangup(at))
 
     def _cancel_held(self, at: float) -> None:
-        if self._calling.call.state is call.State.CONNECTED:
+        if self._calling.call.state is call_events.State.CONNECTED:
             self._calling.step(call_events.Hangup(at))
         else:
             self._request_step(request_events.Cancel())
@@ -278,9 +278,9 @@ class Bedside(Listener):
                 wire.CloseRequest(id=self._client.new_id(), request_id=effect.request_id, reason=effect.reason)
             )
         elif isinstance(effect, request_events.StopCall):
-            if self._calling.call.state is call.State.CALLING:
+            if self._calling.call.state is call_events.State.CALLING:
                 self._calling.step(call_events.Cancel())
-            elif self._calling.call.state is not call.State.IDLE:
+            elif self._calling.call.state is not call_events.State.IDLE:
                 self._calling.step(call_events.Hangup(time.monotonic()))
         else:
             log.debug("- request ignores %r in %s", effect.event, effect.state.value)

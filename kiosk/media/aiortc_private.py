@@ -1,0 +1,47 @@
+"""The only file that touches names of aiortc and aioice that their authors did not promise.
+
+``tests/contract/test_aiortc_private.py`` names each of them and fails in words when an upgrade has moved one.
+Versions are pinned for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aioice.ice
+import aiortc.rtcrtpreceiver
+from aiortc.jitterbuffer import JitterBuffer
+
+AUDIO_CAPACITY = 4
+AUDIO_PREFETCH = 0
+"""aiortc's own 16 / 4 adds 60 to 80 ms to every call and sticks at 300 ms after a lost packet (facts/media §4,
+§9).
+"""
+
+
+def offer_addresses(addresses: Sequence[str]) -> None:
+    """Gather candidates on *addresses* only, for every connection made from now on in this process.
+
+    aioice takes every interface's address and never loopback; both are wrong for us: a virtual interface costs
+    seconds, and tests and demo run on loopback. *addresses* are IPv4 or IPv6 literals.
+    """
+    chosen = list(addresses)
+
+    def get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return [address for address in chosen if (use_ipv6 if ":" in address else use_ipv4)]
+
+    aioice.ice.get_host_addresses = get_host_addresses
+
+
+class ShortJitterBuffer(JitterBuffer):
+    """aiortc's buffer, but short for audio; video as it is."""
+
+    def __init__(self, capacity: int, prefetch: int = 0, is_video: bool = False) -> None:
+        if not is_video:
+            capacity, prefetch = AUDIO_CAPACITY, AUDIO_PREFETCH
+        super().__init__(capacity, prefetch, is_video)
+
+
+def shorten_audio_buffer() -> None:
+    """Give every receiver made from now on a :class:`ShortJitterBuffer`."""
+    vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer

@@ -1,0 +1,48 @@
+"""Which of this machine's addresses a call may use."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+
+import ifaddr
+
+from kiosk.errors import SettingsError
+from kiosk.media.aiortc_private import offer_addresses, shorten_audio_buffer
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+
+
+def prepare_media(interfaces: Sequence[str]) -> list[str]:
+    """Set this process up for calls: the addresses to offer, and aiortc's buffers. Returns the addresses.
+
+    *interfaces* are the settings' ``media.interfaces``; empty means every address but loopback and link-local ones,
+    and loopback where there is no other. Raises :exc:`SettingsError`.
+    """
+    addresses = [_checked(address) for address in interfaces] or local_addresses() or [LOOPBACK]
+    offer_addresses(addresses)
+    shorten_audio_buffer()
+    log.info("- media addresses: %s", ", ".join(addresses))
+    return addresses
+
+
+def local_addresses() -> list[str]:
+    """Every address of this machine but loopback and link-local ones."""
+    found: list[str] = []
+    for adapter in ifaddr.get_adapters():
+        for entry in adapter.ips:
+            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
+            address = ipaddress.ip_address(text)
+            if not (address.is_loopback or address.is_link_local):
+                found.append(text)
+    return found
+
+
+def _checked(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        raise SettingsError(f"media.interfaces: {address!r} is not an IP address, such as '10.1.2.3'") from None

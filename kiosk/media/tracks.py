@@ -1,0 +1,162 @@
+"""What the bed sends: camera and microphone as aiortc tracks behind one gate.
+
+Threads: devices deliver on their own threads; ``deliver`` of each track is the one place that crosses into the
+event loop. Until the gate is open a track gives aiortc nothing, so no RTP leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+import time
+from collections import deque
+from collections.abc import Callable
+
+import av
+import numpy as np
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from numpy.typing import NDArray
+
+from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE
+
+VIDEO_CLOCK = 90_000
+AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
+VIDEO_TIME_BASE = fractions.Fraction(1, VIDEO_CLOCK)
+BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
+MAX_WAITING_BLOCKS = 5
+"""100 ms of sound on its way to the encoder; older blocks are dropped."""
+STARVED_S = 3 * BLOCK_S
+"""Without a block for this long silence is sent, so that the far end's clock goes on."""
+
+
+class Gate:
+    """Closed until the seat accepts."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether media may leave."""
+        return self._open.is_set()
+
+    def open(self) -> None:
+        """Let media leave."""
+        self._open.set()
+
+    async def passed(self) -> None:
+        """Wait until it is open."""
+        await self._open.wait()
+
+
+class _GatedTrack(MediaStreamTrack):
+    def __init__(self, gate: Gate, enabled: bool) -> None:
+        super().__init__()
+        self._gate = gate
+        self._home = asyncio.get_running_loop()
+        self._enabled = asyncio.Event()
+        self.enable(enabled)
+
+    def enable(self, enabled: bool) -> None:
+        """Send, or hold back, what the device delivers."""
+        if enabled:
+            self._enabled.set()
+        else:
+            self._enabled.clear()
+
+    def _cross(self, act: Callable[[], None]) -> None:
+        try:
+            self._home.call_soon_threadsafe(act)
+        except RuntimeError:
+            # The loop is closed: the process is ending and the device has not been told yet.
+            return
+
+    async def _may_send(self) -> None:
+        if self.readyState != "live":
+            raise MediaStreamError
+        await self._gate.passed()
+        await self._enabled.wait()
+
+
+class GatedVideoTrack(_GatedTrack):
+    """The camera. Holds one frame, the newest: what is late is worth nothing."""
+
+    kind = "video"
+
+    def __init__(self, gate: Gate, *, enabled: bool = True) -> None:
+        super().__init__(gate, enabled)
+        self._newest: av.VideoFrame | None = None
+        self._arrived = asyncio.Event()
+
+    def deliver(self, frame: av.VideoFrame) -> None:
+        """Take *frame*. Any thread."""
+        self._cross(lambda: self._take(frame))
+
+    def _take(self, frame: av.VideoFrame) -> None:
+        self._newest = frame
+        self._arrived.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """The next frame that was not sent yet (aiortc's reader)."""
+        await self._may_send()
+        await self._arrived.wait()
+        self._arrived.clear()
+        frame = self._newest
+        assert frame is not None
+        frame.pts = round(time.monotonic() * VIDEO_CLOCK)
+        frame.time_base = VIDEO_TIME_BASE
+        return frame
+
+
+class GatedAudioTrack(_GatedTrack):
+    """The microphone, in blocks of 20 ms with a clock that never stops."""
+
+    kind = "audio"
+
+    def __init__(
+        self, gate: Gate, *, enabled: bool = True, meter: Callable[[NDArray[np.int16]], None] | None = None
+    ) -> None:
+        super().__init__(gate, enabled)
+        self._meter = meter
+        self._blocks: deque[NDArray[np.int16]] = deque(maxlen=MAX_WAITING_BLOCKS)
+        self._arrived = asyncio.Event()
+        self._pts = 0
+        self._sent_at: float | None = None
+
+    def deliver(self, block: NDArray[np.int16]) -> None:
+        """Take *block* (960 samples). Any thread; the array may be used again by its owner."""
+        copied = block.copy()
+        self._cross(lambda: self._take(copied))
+
+    def _take(self, block: NDArray[np.int16]) -> None:
+        if self._gate.is_open:
+            self._blocks.append(block)
+            self._arrived.set()
+
+    async def recv(self) -> av.AudioFrame:
+        """The next block, or silence when the microphone stalls (aiortc's reader)."""
+        await self._may_send()
+        block = await self._next_block()
+        now = time.monotonic()
+        if self._sent_at is not None and now - self._sent_at > 2 * STARVED_S:
+            # The track was held back: the far end must not play the gap's length late.
+            self._pts += round((now - self._sent_at) / BLOCK_S) * BLOCK_SAMPLES
+        self._sent_at = now
+        if self._meter is not None:
+            self._meter(block)
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = self._pts
+        frame.time_base = AUDIO_TIME_BASE
+        self._pts += BLOCK_SAMPLES
+        return frame
+
+    async def _next_block(self) -> NDArray[np.int16]:
+        try:
+            async with asyncio.timeout(STARVED_S if self._sent_at is None else BLOCK_S + STARVED_S):
+                while not self._blocks:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return np.zeros(BLOCK_SAMPLES, np.int16)
+        return self._blocks.popleft()
