@@ -1,0 +1,216 @@
+"""The commands: ``kiosk demo``, ``run``, ``desk``, ``bench``.
+
+Each imports what it needs when it runs, so that a desk needs no camera library and a bed no web server. Errors that
+a person can mend are printed in one line, without a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import importlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from kiosk import __version__
+from kiosk.errors import BudgetMissed, CredentialError, KioskError
+from kiosk.settings import Settings, load, read_secret
+
+DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
+EXIT_ERROR = 2
+EXIT_BUDGET = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    _log_to_stderr(arguments.verbose)
+    try:
+        status: int = arguments.run(arguments)
+    except BudgetMissed as error:
+        print(f"kiosk: {error}", file=sys.stderr)
+        return EXIT_BUDGET
+    except KioskError as error:
+        print(f"kiosk: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kiosk", description="Bedside call kiosk.")
+    parser.add_argument("--version", action="version", version=f"kiosk {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log every message on the wire")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="a desk and one simulated bed, with a page for each")
+    demo.add_argument("--auto", action="store_true", help="a robot answers; verifies both directions and exits")
+    demo.add_argument("--no-browser", action="store_true", help="print the addresses, open no browser")
+    demo.add_argument("--port", type=int, default=8080, help="the desk's port; the bedside view takes the next")
+    demo.add_argument("--audio-call", action="store_true", help="the bed asks for audio calls")
+    demo.set_defaults(run=_demo)
+
+    run = commands.add_parser("run", help="the bedside device")
+    _add_settings(run)
+    run.add_argument("--trace", type=Path, help="append the moments of each call to this file, as JSON lines")
+    run.set_defaults(run=_run)
+
+    desk = commands.add_parser("desk", help="the desk; with an action: manage its users")
+    _add_settings(desk)
+    desk.set_defaults(run=_desk)
+    actions = desk.add_subparsers(metavar="ACTION")
+    passphrase = actions.add_parser("passphrase", help="set a seat's passphrase (asked for, or from stdin)")
+    passphrase.add_argument("user_id")
+    passphrase.set_defaults(run=_desk_passphrase)
+    code = actions.add_parser("code", help="print a one-time sign-in code for a seat")
+    code.add_argument("user_id")
+    code.set_defaults(run=_desk_code)
+    usersig = actions.add_parser("usersig", help="print a UserSig for a kiosk or a seat")
+    usersig.add_argument("user_id")
+    usersig.add_argument("--days", type=int, default=180)
+    usersig.set_defaults(run=_desk_usersig)
+
+    bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
+    bench.add_argument("name", choices=["call"])
+    bench.add_argument("--quick", action="store_true", help="fewer calls, under a minute")
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("KIOSK_SETTINGS", DEFAULT_SETTINGS)
+    parser.add_argument("--settings", type=Path, default=Path(default), help="default: %(default)s")
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname).1s %(name)s %(message)s"
+    )
+    logging.getLogger("kiosk").setLevel(logging.DEBUG if verbose else logging.INFO)
+    for chatty in ("aioice", "aiortc", "websockets", "uvicorn", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    demo: Any = _with_extra("kiosk.demo.run", "desk")
+    return int(
+        asyncio.run(
+            demo.run_demo(
+                auto=arguments.auto,
+                browser=not arguments.no_browser,
+                port=arguments.port,
+                audio_call=arguments.audio_call,
+            )
+        )
+    )
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    bench: Any = _with_extra("kiosk.bench.call", "dev")
+    return int(asyncio.run(bench.run(quick=arguments.quick)))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from kiosk.bedside.devices import choose_devices
+    from kiosk.bedside.service import Bedside
+    from kiosk.bedside.trace import TraceFile
+    from kiosk.bedside.watchers import Watchers
+    from kiosk.media.interfaces import prepare_media
+
+    settings = load(arguments.settings)
+    folder: Path = arguments.settings.resolve().parent
+    prepare_media(settings.media.interfaces)
+
+    async def serve() -> None:
+        with contextlib.ExitStack() as stack:
+            watchers = Watchers()
+            if arguments.trace is not None:
+                watchers = Watchers(trace=stack.enter_context(TraceFile(arguments.trace)).note)
+            bedside = Bedside(
+                settings,
+                choose_devices(settings),
+                user_sig=lambda: read_secret(folder / settings.signaling.user_sig_file),
+                ca_file=folder / settings.signaling.ca_file if settings.signaling.ca_file else None,
+                watchers=watchers,
+            )
+            await bedside.run()
+
+    return _until_told_to_stop(serve())
+
+
+def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> int:
+    async def run() -> int:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return 0
+
+    return asyncio.run(run())
+
+
+def _desk(arguments: argparse.Namespace) -> int:
+    server: Any = _with_extra("kiosk.desk.server", "desk")
+    settings, data = _desk_settings(arguments)
+    desk = server.DeskServer(settings.desk, data)
+    asyncio.run(desk.run(lambda url: print(f"ready {url}", flush=True)))
+    return 0
+
+
+def _desk_passphrase(arguments: argparse.Namespace) -> int:
+    registry, _ = _registry(arguments)
+    if sys.stdin.isatty():
+        passphrase = getpass.getpass(f"New passphrase of {arguments.user_id}: ")
+    else:
+        passphrase = sys.stdin.readline().rstrip("\n")
+    registry.set_passphrase(arguments.user_id, passphrase)
+    print(f"{arguments.user_id} can sign in now")
+    return 0
+
+
+def _desk_code(arguments: argparse.Namespace) -> int:
+    registry, settings = _registry(arguments)
+    code = registry.make_code(arguments.user_id, now=int(time.time()))
+    print(f"open the seat page of {settings.desk.host}:{settings.desk.port} with #code={code}")
+    return 0
+
+
+def _desk_usersig(arguments: argparse.Namespace) -> int:
+    registry, _ = _registry(arguments)
+    try:
+        print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
+    except CredentialError as error:
+        print(f"kiosk: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    return 0
+
+
+def _registry(arguments: argparse.Namespace) -> tuple[Any, Settings]:
+    registry: Any = importlib.import_module("kiosk.desk.registry")
+    settings, data = _desk_settings(arguments)
+    return registry.Registry(settings.desk, data), settings
+
+
+def _desk_settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
+    settings = load(arguments.settings)
+    return settings, arguments.settings.resolve().parent / settings.desk.data
+
+
+def _with_extra(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("kiosk"):
+            raise
+        raise KioskError(f"the package {error.name!r} is missing: pip install 'bedside-kiosk[{extra}]'") from None
