@@ -115,7 +115,7 @@ class DeskServer:
         Raises :exc:`PortInUse`, :exc:`SettingsError`.
         """
         certificate, key = self._tls_files()
-        listening = _listen(self.settings.host, self.settings.port)
+        listening = listen(self.settings.host, self.settings.port, "desk.port")
         scheme = "https" if certificate else "http"
         host = "localhost" if is_loopback_host(self.settings.host) else self.settings.host
         if host in ("0.0.0.0", "::"):  # noqa: S104  (the operator asked for every interface; here it is only named)
@@ -132,7 +132,7 @@ class DeskServer:
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             lifespan="off",
         )
-        self._server = _Server(config, lambda: ready(self.url))
+        self._server = Listening(config, lambda: ready(self.url))
         log.info("- desk ready at %s", self.url)
         try:
             await self._server.serve(sockets=[listening])
@@ -313,7 +313,7 @@ async def _receive(websocket: WebSocket) -> str | bytes:
     return text if text is not None else event.get("bytes") or b""
 
 
-class _Server(uvicorn.Server):
+class Listening(uvicorn.Server):
     """Tells when it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
@@ -326,7 +326,8 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket. Raises :exc:`PortInUse`, which names *setting*, where the port was chosen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -337,9 +338,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(
-                f"desk.port = {port}: another program listens at {host}:{port}; stop it or choose another port"
+                f"{setting} = {port}: another program listens at {host}:{port}; stop it or choose another port"
             ) from None
-        raise PortInUse(f"desk.host = {host!r}, desk.port = {port}: cannot listen: {error.strerror}") from None
+        raise PortInUse(f"{setting} = {port} at {host!r}: cannot listen: {error.strerror}") from None
     return listening
 
 

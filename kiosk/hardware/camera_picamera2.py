@@ -45,7 +45,9 @@ class Picamera2Camera(Camera):
 
     def open(self, on_frame: OnFrame, on_fault: OnFault) -> None:
         """Start capturing. Raises :exc:`HardwareFault`."""
+        self.close()
         library = _picamera2()
+        camera: Any = None
         try:
             camera = library.Picamera2()
             wanted = camera.create_video_configuration(
@@ -57,7 +59,9 @@ class Picamera2Camera(Camera):
             camera.align_configuration(wanted)
             camera.configure(wanted)
             camera.start()
-        except (RuntimeError, IndexError, OSError) as error:
+        except (RuntimeError, IndexError, OSError, ValueError) as error:
+            if camera is not None:
+                camera.close()  # libcamera would keep it acquired, and the next opening would fail for that
             raise HardwareFault(f"camera picamera2: cannot be opened: {error} (is the ribbon in?)") from None
         self._camera = camera
         worker = Worker("camera picamera2", lambda: self._capture(camera, worker, on_frame, on_fault))

@@ -6,40 +6,49 @@ microphone is closed.
 
 from __future__ import annotations
 
-import importlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-from kiosk.errors import HardwareFault
+from kiosk.hardware.alsa import alsa_error, open_pcm
+from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE, Block, OnBlock, OnFault
 from kiosk.hardware.worker import Worker
 
-SAMPLE_RATE = 48_000
-BLOCK_SAMPLES = 960
+__all__ = [
+    "BLOCK_SAMPLES",
+    "SAMPLE_RATE",
+    "AlsaMicrophone",
+    "Block",
+    "Microphone",
+    "OnBlock",
+    "OnFault",
+    "SampleMicrophone",
+    "ToneMicrophone",
+]
+
 PERIODS = 4
 """ALSA buffer in blocks: enough for a late wake-up of the thread, and capture delay does not depend on it."""
 MAX_READ_ERRORS = 5
 """Reads that fail in a row before the device counts as gone; a single overrun is normal under load."""
 SAMPLE_FILE = Path(__file__).parent / "samples" / "hello.ogg"
-"""Spoken by espeak-ng (English, then Mandarin), Opus at 16 kb/s."""
+"""Spoken by espeak-ng ("Hello, this is the patient in bed three. Can you hear me?" with ``-v en -s 150``, then
+"你好，我是三床的病人。你能听到我说话吗？" with ``-v cmn -s 150``), mono Opus at 12 kb/s by PyAV's
+libopus, application voip."""
 SAMPLE_PAUSE_S = 0.6
-
-Block = NDArray[np.int16]
-OnBlock = Callable[[Block], None]
-OnFault = Callable[[str], None]
+CATCH_UP_S = 0.2
+"""A simulated microphone whose thread woke later than this leaves the rest out, as an overrun does."""
 
 
 class Microphone(ABC):
     """A source of sound.
 
-    Implementations must deliver blocks at their real pace on a thread of their own, must call *on_fault* at most
-    once per opening, and must be able to be opened again after :meth:`close`.
+    Implementations must deliver blocks of ``BLOCK_SAMPLES`` at their real pace on a thread of their own, must call
+    *on_fault* at most once per opening, on that thread, and must be able to be opened again after :meth:`close`.
+    A block belongs to the microphone: whoever keeps it, copies it.
     """
 
     name: str
@@ -63,6 +72,7 @@ class AlsaMicrophone(Microphone):
 
     def open(self, on_block: OnBlock, on_fault: OnFault) -> None:
         """Start capturing. Raises :exc:`HardwareFault`."""
+        self.close()
         pcm = open_pcm("microphone", self._device, capture=True, periods=PERIODS)
         worker = Worker(self.name, lambda: self._capture(pcm, worker, on_block, on_fault))
         self._worker = worker
@@ -75,7 +85,6 @@ class AlsaMicrophone(Microphone):
             worker.stop()
 
     def _capture(self, pcm: Any, worker: Worker, on_block: OnBlock, on_fault: OnFault) -> None:
-        alsa = importlib.import_module("alsaaudio")
         errors = 0
         rest: Block = np.empty(0, np.int16)
         try:
@@ -85,11 +94,12 @@ class AlsaMicrophone(Microphone):
                 if errors > MAX_READ_ERRORS:
                     on_fault(f"microphone {self._device} delivers no sound (error {length})")
                     return
-                rest = np.concatenate([rest, np.frombuffer(data, np.int16)]) if length > 0 else rest
+                # Devices may grant another period than was asked; what is delivered is whole blocks all the same.
+                rest = np.concatenate([rest, np.frombuffer(data, np.int16)])
                 while len(rest) >= BLOCK_SAMPLES:
                     on_block(rest[:BLOCK_SAMPLES])
                     rest = rest[BLOCK_SAMPLES:]
-        except alsa.ALSAAudioError as error:
+        except alsa_error() as error:
             on_fault(f"microphone {self._device} stopped: {error}")
         finally:
             pcm.close()
@@ -103,6 +113,7 @@ class _PacedMicrophone(Microphone):
 
     def open(self, on_block: OnBlock, on_fault: OnFault) -> None:
         """Start sounding."""
+        self.close()
         worker = Worker(self.name, lambda: self._play(worker, on_block))
         self._worker = worker
         worker.start()
@@ -119,7 +130,7 @@ class _PacedMicrophone(Microphone):
         while not worker.stopping.wait(max(0.0, due - time.monotonic())):
             on_block(self._block(number))
             number += 1
-            due = max(due + BLOCK_SAMPLES / SAMPLE_RATE, time.monotonic() - 0.2)
+            due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)
 
     @abstractmethod
     def _block(self, number: int) -> Block: ...
@@ -149,27 +160,6 @@ class SampleMicrophone(_PacedMicrophone):
     def _block(self, number: int) -> Block:
         start = number * BLOCK_SAMPLES % len(self._sound)
         return self._sound[start : start + BLOCK_SAMPLES]
-
-
-def open_pcm(what: str, device: str, *, capture: bool, periods: int) -> Any:
-    """An ALSA PCM: mono, 16 bit, 48 kHz, periods of one block. Raises :exc:`HardwareFault`."""
-    try:
-        alsa = importlib.import_module("alsaaudio")
-    except ImportError:
-        raise HardwareFault(f"{what} {device}: the Python package pyalsaaudio is not installed") from None
-    try:
-        return alsa.PCM(
-            type=alsa.PCM_CAPTURE if capture else alsa.PCM_PLAYBACK,
-            mode=alsa.PCM_NORMAL,
-            rate=SAMPLE_RATE,
-            channels=1,
-            format=alsa.PCM_FORMAT_S16_LE,
-            periodsize=BLOCK_SAMPLES,
-            periods=periods,
-            device=device,
-        )
-    except alsa.ALSAAudioError as error:
-        raise HardwareFault(f"{what} {device}: cannot be opened: {error} (is it there, and free?)") from None
 
 
 def _decode(path: Path) -> Block:

@@ -6,16 +6,15 @@ missing device by a simulated one: a bed must not show a moving picture in place
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kiosk import settings
 from kiosk.errors import HardwareFault
+from kiosk.hardware.alsa import open_pcm
 from kiosk.hardware.camera import Camera
 from kiosk.hardware.camera_picamera2 import Picamera2Camera, has_pi_camera
-from kiosk.hardware.camera_v4l2 import V4l2Camera
-from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone, open_pcm
+from kiosk.hardware.camera_v4l2 import V4l2Camera, find_v4l2_camera
+from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture
-from kiosk.hardware.speaker import AlsaSpeaker, SimulatedSpeaker, Speaker, check_speaker
+from kiosk.hardware.speaker import AlsaSpeaker, SimulatedSpeaker, Speaker
 
 SWITCHED_OFF = "switched off in the settings"
 ALSA_DEFAULT = "default"
@@ -32,10 +31,10 @@ def select_camera(wanted: settings.Video) -> tuple[Camera | None, str]:
         return Picamera2Camera(width=width, height=height, fps=fps), ""
     if wanted.camera != "auto":
         return V4l2Camera(wanted.camera, width=width, height=height, fps=fps), ""
-    devices = sorted(Path("/dev").glob("video*"))
-    if not devices:
+    device = find_v4l2_camera()
+    if device is None:
         return None, "no camera found"
-    return V4l2Camera(str(devices[0]), width=width, height=height, fps=fps), ""
+    return V4l2Camera(device, width=width, height=height, fps=fps), ""
 
 
 def select_microphone(wanted: settings.Audio) -> tuple[Microphone | None, str]:
@@ -66,7 +65,7 @@ def select_speaker(wanted: settings.Audio) -> tuple[Speaker | None, str]:
     if choice != "auto":
         return AlsaSpeaker(choice), ""
     try:
-        check_speaker(ALSA_DEFAULT)
+        open_pcm("speaker", ALSA_DEFAULT, capture=False, periods=2).close()
     except HardwareFault as fault:
         return None, str(fault)
     return AlsaSpeaker(ALSA_DEFAULT), ""

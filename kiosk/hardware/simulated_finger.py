@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -13,13 +14,24 @@ BOUNCE_GAP_S = 0.0005
 class SimulatedFinger:
     """Presses a simulated button wired between *pin* and ground: made = low.
 
-    Each change of the contact chatters *bounces* times. Calls block for as long as the chatter lasts and deliver
-    the edges on the caller's thread, as gpiozero's mock does.
+    Each change of the contact chatters *bounces* times, with *bounce_s* seconds between edges; with *rng* the
+    number (0 to *bounces*) and the gaps (0 to *bounce_s*) differ each time. Calls block for as long as the chatter
+    lasts and deliver the edges on the caller's thread, as gpiozero's mock does.
     """
 
-    def __init__(self, factory: MockFactory, pin: int, *, bounces: int = 5) -> None:
+    def __init__(
+        self,
+        factory: MockFactory,
+        pin: int,
+        *,
+        bounces: int = 5,
+        bounce_s: float = BOUNCE_GAP_S,
+        rng: random.Random | None = None,
+    ) -> None:
         self._pin: MockPin = factory.pin(pin)
         self._bounces = bounces
+        self._bounce_s = bounce_s
+        self._rng = rng
 
     def press(self) -> None:
         """Make the contact."""
@@ -36,12 +48,16 @@ class SimulatedFinger:
         self.release()
 
     def _chatter(self, *, made: bool) -> None:
-        for _ in range(self._bounces):
+        bounces = self._bounces if self._rng is None else self._rng.randint(0, self._bounces)
+        for _ in range(bounces):
             self._drive(made)
-            time.sleep(BOUNCE_GAP_S)
+            self._pause()
             self._drive(not made)
-            time.sleep(BOUNCE_GAP_S)
+            self._pause()
         self._drive(made)
+
+    def _pause(self) -> None:
+        time.sleep(self._bounce_s if self._rng is None else self._rng.uniform(0, self._bounce_s))
 
     def _drive(self, made: bool) -> None:
         if made:

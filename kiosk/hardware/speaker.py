@@ -6,7 +6,6 @@ speech, what is late is worth less than what is now.
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -15,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE, Block, OnFault, open_pcm
+from kiosk.hardware.alsa import alsa_error, open_pcm
+from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE, Block, OnFault
 from kiosk.hardware.worker import Worker
+
+__all__ = ["QUEUE_BLOCKS", "STALL_TIMEOUT_S", "AlsaSpeaker", "SimulatedSpeaker", "Speaker"]
 
 QUEUE_BLOCKS = 5
 """100 ms between the call and the device at most."""
@@ -25,27 +27,35 @@ PERIODS = 3
 STALL_TIMEOUT_S = 2.0
 """A device that takes no sound for this long is told as faulty."""
 MAX_WRITE_ERRORS = 5
+"""Writes that fail in a row before the device counts as broken; a single underrun is normal under load."""
+CATCH_UP_S = 0.2
+"""A simulated speaker whose thread woke later than this leaves the rest out, as an underrun does."""
 SILENCE: Block = np.zeros(BLOCK_SAMPLES, np.int16)
 
 
 class Speaker(ABC):
     """A way for sound out.
 
-    Implementations must never block in :meth:`play`, must bound what they keep, and must be able to be opened again
-    after :meth:`close`.
+    Implementations must never block in :meth:`play`, must bound what they keep, must sound silence when nothing is
+    given, and must be able to be opened again after :meth:`close`.
     """
 
     name: str
     dropped: int = 0
-    """Blocks dropped because the device was late."""
+    """Blocks dropped because the device was late, since the speaker was made."""
 
     @abstractmethod
     def open(self, on_fault: OnFault) -> None:
-        """Start. Raises :exc:`HardwareFault`. *on_fault* is called at most once per opening, on another thread."""
+        """Start. Raises :exc:`HardwareFault`. *on_fault* is called at most once per opening, on any thread."""
 
     @abstractmethod
     def play(self, block: Block) -> None:
-        """Give *block* to the device. Any thread."""
+        """Give *block* (``BLOCK_SAMPLES``, not changed afterwards) to the device. Any thread."""
+
+    @property
+    @abstractmethod
+    def delay_s(self) -> float:
+        """Seconds, estimated, until a block given now is heard. Any thread."""
 
     @abstractmethod
     def close(self) -> None:
@@ -73,61 +83,109 @@ class _Queue:
         with self._lock:
             return self._blocks.popleft() if self._blocks else SILENCE
 
+    @property
+    def seconds(self) -> float:
+        """How much waits."""
+        return len(self._blocks) * BLOCK_S
+
 
 class AlsaSpeaker(Speaker):
-    """An ALSA playback *device* such as ``default`` or ``plughw:1``."""
+    """An ALSA playback *device* such as ``default`` or ``plughw:1``.
+
+    A stalled device holds up nobody but its own thread, which hangs in the driver; it is told from :meth:`play`,
+    on its caller's thread.
+    """
 
     def __init__(self, device: str) -> None:
         self.name = f"ALSA {device}"
         self._device = device
         self._queue = _Queue()
-        self._worker: Worker | None = None
-        self._on_fault: OnFault | None = None
-        self._written_at = 0.0
+        self._playback: _Playback | None = None
 
     def open(self, on_fault: OnFault) -> None:
         """Start. Raises :exc:`HardwareFault`."""
+        self.close()
         pcm = open_pcm("speaker", self._device, capture=False, periods=PERIODS)
         self._queue = _Queue()
-        self._on_fault = on_fault
-        self._written_at = time.monotonic()
-        worker = Worker(self.name, lambda: self._write(pcm, worker))
-        self._worker = worker
-        worker.start()
+        self._playback = _Playback(pcm, self._queue, on_fault, device=self._device)
 
     def play(self, block: Block) -> None:
-        """Queue *block*; a stalled device is told here, since its own thread hangs in the driver."""
+        """Queue *block*, and look whether the device still takes sound."""
         self.dropped += self._queue.put(block)
-        if self._worker is not None and time.monotonic() - self._written_at > STALL_TIMEOUT_S:
-            self._fault(f"speaker {self._device} takes no sound")
+        playback = self._playback
+        if playback is not None:
+            playback.look()
+
+    @property
+    def delay_s(self) -> float:
+        """What is queued and what ALSA has buffered; not what a sound server adds behind ALSA's back."""
+        playback = self._playback
+        return self._queue.seconds + (playback.buffered_s if playback is not None else 0.0)
 
     def close(self) -> None:
         """Stop."""
-        self._on_fault = None
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
+        playback, self._playback = self._playback, None
+        if playback is not None:
+            playback.stop()
+
+
+class _Playback:
+    """One opening of an ALSA device. If its thread hangs it is left behind whole: the next shares nothing with it."""
+
+    def __init__(self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str) -> None:
+        self._pcm = pcm
+        self._buffer_samples: int = pcm.info()["buffer_size"]
+        self._queue = queue
+        self._device = device
+        self._on_fault: OnFault | None = on_fault
+        self._telling = threading.Lock()
+        self._written_at = self._filled_until = time.monotonic()
+        self._worker = Worker(f"speaker {device}", self._write)
+        self._worker.start()
+
+    @property
+    def buffered_s(self) -> float:
+        """How much sound is in the device and not heard yet."""
+        return max(0.0, self._filled_until - time.monotonic())
+
+    def look(self) -> None:
+        """Tell the fault if the device has taken nothing for ``STALL_TIMEOUT_S``."""
+        if time.monotonic() - self._written_at > STALL_TIMEOUT_S:
+            self._fault(f"speaker {self._device} takes no sound (for {STALL_TIMEOUT_S:.0f} s; is it plugged in?)")
+
+    def stop(self) -> None:
+        """Stop writing and let the device go; faults are told no more."""
+        with self._telling:
+            self._on_fault = None
+        self._worker.stop()
 
     def _fault(self, words: str) -> None:
-        on_fault, self._on_fault = self._on_fault, None
+        with self._telling:
+            on_fault, self._on_fault = self._on_fault, None
         if on_fault is not None:
             on_fault(words)
 
-    def _write(self, pcm: Any, worker: Worker) -> None:
-        alsa = importlib.import_module("alsaaudio")
+    def _write(self) -> None:
         errors = 0
+        block = SILENCE
         try:
-            while not worker.stopping.is_set():
-                # A negative count is an underrun that ALSA has recovered from; a few in a row mean a broken device.
-                errors = 0 if pcm.write(self._queue.take().tobytes()) >= 0 else errors + 1
-                self._written_at = time.monotonic()
+            while not self._worker.stopping.is_set():
+                # Negative is an underrun that ALSA has recovered from, and the block was not taken.
+                if self._pcm.write(block.tobytes()) >= 0:
+                    errors = 0
+                    block = self._queue.take()
+                else:
+                    errors += 1
                 if errors > MAX_WRITE_ERRORS:
-                    self._fault(f"speaker {self._device} takes no sound")
+                    self._fault(f"speaker {self._device} takes no sound (is it plugged in?)")
                     return
-        except alsa.ALSAAudioError as error:
-            self._fault(f"speaker {self._device} stopped: {error}")
+                self._written_at = time.monotonic()
+                free = max(0, self._pcm.avail())
+                self._filled_until = self._written_at + (self._buffer_samples - free) / SAMPLE_RATE + BLOCK_S
+        except alsa_error() as error:
+            self._fault(f"speaker {self._device} stopped: {error} (is it plugged in?)")
         finally:
-            pcm.close()
+            self._pcm.close()
 
 
 class SimulatedSpeaker(Speaker):
@@ -138,10 +196,12 @@ class SimulatedSpeaker(Speaker):
         self._queue = _Queue()
         self._worker: Worker | None = None
         self._heard: deque[Block] = deque(maxlen=SAMPLE_RATE // BLOCK_SAMPLES)
+        self._hearing = threading.Lock()
         self._stalled = threading.Event()
 
     def open(self, on_fault: OnFault) -> None:
         """Start."""
+        self.close()
         self._queue = _Queue()
         worker = Worker(self.name, lambda: self._listen(worker, on_fault))
         self._worker = worker
@@ -151,6 +211,11 @@ class SimulatedSpeaker(Speaker):
         """Queue *block*."""
         self.dropped += self._queue.put(block)
 
+    @property
+    def delay_s(self) -> float:
+        """What is queued; there is no device behind it."""
+        return self._queue.seconds
+
     def close(self) -> None:
         """Stop."""
         worker, self._worker = self._worker, None
@@ -158,12 +223,13 @@ class SimulatedSpeaker(Speaker):
             worker.stop()
 
     def stall(self) -> None:
-        """Stop taking sound, as a device whose driver hangs."""
+        """Stop taking sound for good, as a device whose driver hangs."""
         self._stalled.set()
 
     def recent(self) -> Block:
-        """The last second that was played, oldest sample first."""
-        return np.concatenate([*self._heard, SILENCE[:0]])
+        """The last second that was played, oldest sample first; a copy. Any thread."""
+        with self._hearing:
+            return np.concatenate([*self._heard, SILENCE[:0]])
 
     def _listen(self, worker: Worker, on_fault: OnFault) -> None:
         due = time.monotonic()
@@ -172,10 +238,6 @@ class SimulatedSpeaker(Speaker):
                 if not worker.stopping.wait(STALL_TIMEOUT_S):
                     on_fault("the simulated speaker takes no sound")
                 return
-            self._heard.append(self._queue.take())
-            due = max(due + BLOCK_SAMPLES / SAMPLE_RATE, time.monotonic() - 0.2)
-
-
-def check_speaker(device: str) -> None:
-    """Open and close *device* once. Raises :exc:`HardwareFault`."""
-    open_pcm("speaker", device, capture=False, periods=PERIODS).close()
+            with self._hearing:
+                self._heard.append(self._queue.take())
+            due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

@@ -1,0 +1,153 @@
+"""The bedside view of the demo: the button, the lamp, what the patient is told, sees and hears, in a browser.
+
+Demo only. A real bed has a button, a lamp and a speaker; this page stands in for them by pressing simulated pins
+and looking at the lamp's pin. Runs on the bed's event loop; the fingers press on a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kiosk.bedside.devices import Devices
+from kiosk.bedside.request_events import View
+from kiosk.desk.server import Listening, listen
+from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
+from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.hardware.speaker import SimulatedSpeaker
+
+PAGE = Path(__file__).parent / "page"
+HOST = "127.0.0.1"
+REFRESH_S = 0.05
+PICTURE_WIDTH = 480
+JPEG_QUALITY = 6
+"""FFmpeg's scale, 2 (best) to 31."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """What the page shows."""
+
+    lit: bool
+    lamp: str
+    prompt: str
+    told: str
+    level: float
+    """dBFS of what the patient hears, where it is known."""
+    picture: int
+    """Number of the last picture, 0 = none; the page fetches ``/picture`` when it changes."""
+
+
+class BedsideView:
+    """Serves the page at *port*."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        *,
+        port: int,
+        fingers: Mapping[str, SimulatedFinger],
+    ) -> None:
+        self._devices = devices
+        self._port = port
+        self._fingers = fingers
+        self._view: View | None = None
+        self._told = ""
+        self._frame: av.VideoFrame | None = None
+        self._number = 0
+
+    def show(self, view: View, told: str) -> None:
+        """The bed shows something new."""
+        if view.prompt != "talking":
+            self._frame, self._number = None, 0
+        self._view, self._told = view, told
+
+    def picture(self, frame: av.VideoFrame) -> None:
+        """The seat's picture; the newest wins."""
+        self._frame = frame
+        self._number += 1
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until a signal. Raises :exc:`~kiosk.errors.PortInUse`."""
+        app = Starlette(
+            routes=[
+                Route("/", self._index),
+                Route("/picture", self._picture),
+                WebSocketRoute("/state", self._states),
+                Mount("/page", StaticFiles(directory=PAGE)),
+            ]
+        )
+        with listen(HOST, self._port, "--port") as listening:
+            config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+            url = f"http://localhost:{listening.getsockname()[1]}/"
+            await Listening(config, lambda: ready(url)).serve(sockets=[listening])
+
+    async def _index(self, request: Request) -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    async def _picture(self, request: Request) -> Response:
+        frame = self._frame
+        if frame is None:
+            return Response(status_code=404)
+        return Response(await asyncio.to_thread(_jpeg, frame), media_type="image/jpeg")
+
+    async def _states(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        presses = asyncio.create_task(self._press(websocket))
+        try:
+            while not presses.done():
+                await websocket.send_text(msgspec.json.encode(self._state()).decode())
+                await asyncio.sleep(REFRESH_S)
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the page was closed
+        finally:
+            presses.cancel()
+            await asyncio.gather(presses, return_exceptions=True)
+
+    async def _press(self, websocket: WebSocket) -> None:
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                name, _, action = (await websocket.receive_text()).partition(" ")
+                finger = self._fingers.get(name)
+                if finger is None:
+                    continue
+                await asyncio.to_thread(finger.press if action == "down" else finger.release)
+
+    def _state(self) -> State:
+        view = self._view
+        speaker = self._devices.speaker
+        level = FLOOR_DBFS
+        if isinstance(speaker, SimulatedSpeaker):
+            level = rms_dbfs(speaker.recent()[-4800:])
+        return State(
+            lit=self._devices.lamp.lit,
+            lamp=view.lamp.value if view else "off",
+            prompt=view.prompt if view else "",
+            told=self._told,
+            level=round(level, 1),
+            picture=self._number,
+        )
+
+
+def _jpeg(frame: av.VideoFrame) -> bytes:
+    height = round(frame.height * PICTURE_WIDTH / frame.width / 2) * 2
+    small = frame.reformat(width=PICTURE_WIDTH, height=height, format="yuvj420p")
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = PICTURE_WIDTH, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 30)
+    encoder.options = {"qmin": str(JPEG_QUALITY), "qmax": str(JPEG_QUALITY)}
+    small.pts = 0
+    return b"".join(bytes(packet) for packet in [*encoder.encode(small), *encoder.encode(None)])
