@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kiosk import __version__
-from kiosk.errors import BudgetMissed, CredentialError, KioskError
+from kiosk.errors import BudgetMissed, CredentialError, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
 
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="the bedside device")
     _add_settings(run)
     run.add_argument("--trace", type=Path, help="append the moments of each call to this file, as JSON lines")
+    run.add_argument("--hand", action="store_true", help="press simulated buttons by lines on stdin: call tap")
     run.set_defaults(run=_run)
 
     desk = commands.add_parser("desk", help="the desk; with an action: manage its users")
@@ -121,9 +122,11 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.devices import choose_devices
+    from kiosk.bedside.hand import follow_hand
     from kiosk.bedside.service import Bedside
     from kiosk.bedside.trace import TraceFile
     from kiosk.bedside.watchers import Watchers
+    from kiosk.hardware.pins import simulated_pins
     from kiosk.media.interfaces import prepare_media
 
     settings = load(arguments.settings)
@@ -134,10 +137,17 @@ def _run(arguments: argparse.Namespace) -> int:
         with contextlib.ExitStack() as stack:
             watchers = Watchers()
             if arguments.trace is not None:
-                watchers = Watchers(trace=stack.enter_context(TraceFile(arguments.trace)).note)
+                trace = stack.enter_context(TraceFile(arguments.trace))
+                watchers = Watchers(trace=trace.note, view=trace.shown)
+            pins = None
+            if arguments.hand:
+                if not settings.buttons.simulated:
+                    raise SettingsError("--hand presses simulated buttons only: set buttons.simulated = true")
+                pins = simulated_pins()
+                stack.enter_context(follow_hand(settings.buttons, pins))
             bedside = Bedside(
                 settings,
-                choose_devices(settings),
+                choose_devices(settings, factory=pins),
                 user_sig=lambda: read_secret(folder / settings.signaling.user_sig_file),
                 ca_file=folder / settings.signaling.ca_file if settings.signaling.ca_file else None,
                 watchers=watchers,

@@ -9,6 +9,8 @@ from typing import TextIO
 
 import msgspec
 
+from kiosk.bedside.request_events import View
+
 
 class Moment(msgspec.Struct, frozen=True):
     """``at`` is Unix seconds, so that it can be compared with a browser's clock on the same machine."""
@@ -34,6 +36,10 @@ class TraceFile:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+    def shown(self, view: View, told: str) -> None:
+        """Write what the bed shows, now."""
+        self.note(f"shows {view.prompt}", "")
 
     def note(self, event: str, call_id: str) -> None:
         """Write *event*, now."""

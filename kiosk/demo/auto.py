@@ -82,8 +82,9 @@ async def _one_call(
 ) -> None:
     story.moments.clear()
     pressed_at = time.monotonic()
-    await asyncio.to_thread(call.tap)
+    await asyncio.to_thread(call.press)
     incoming, rang_at = await robot.rings()
+    await asyncio.to_thread(call.release)
     await story.shows("ringing")
     peer = robot.peer
     assert peer is not None

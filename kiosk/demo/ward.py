@@ -9,12 +9,13 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from kiosk.bedside.trace import Moment
 from kiosk.desk.registry import Registry
 from kiosk.errors import KioskError
 from kiosk.settings import Settings, save, write_secret
@@ -35,13 +36,17 @@ class DeskProcess:
 
     async def stop(self) -> None:
         """End it in an orderly way, or by force."""
-        if self.process.returncode is None:
-            self.process.terminate()
-        try:
-            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await _stop(self.process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,17 @@ class Ward:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         save(self.settings, self.desk_file)
 
-    async def start_desk(self, *arguments: str) -> DeskProcess:
+    async def start_desk(self) -> DeskProcess:
         """Start the desk and wait until it listens. Raises :exc:`KioskError` with its last words."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "kiosk", "desk", "--settings", str(self.desk_file), *arguments),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=(self.folder / "desk.log").open("ab"),
-            # Its own group: Ctrl-C in the terminal ends the demo, and the demo ends its desk.
-            start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+        with (self.folder / "desk.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "kiosk", "desk", "--settings", str(self.desk_file)),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                # Its own group: Ctrl-C in the terminal ends the demo, and the demo ends its desk.
+                start_new_session=True,
+            )
         assert process.stdout is not None
         try:
             line = (await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)).decode()
@@ -102,12 +107,45 @@ class Ward:
         write_secret(self.folder / signaling.user_sig_file, user_sig)
         return settings
 
+    async def start_bed(self, environment: Mapping[str, str] | None = None) -> BedProcess:
+        """Start the bed, whose settings were written before."""
+        trace = self.folder / "trace.jsonl"
+        with (self.folder / "bed.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "kiosk", "run", "--settings", str(self.bed_file), "--hand", "--trace", str(trace)),
+                stdin=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+        return BedProcess(process, trace)
+
     def seat_link(self, desk_url: str, user_id: str) -> str:
         """The address of the seat page, already signed in."""
         code = self.registry().make_code(user_id, now=int(time.time()), uses=CODE_USES, life_s=CODE_LIFE_S)
         return f"{desk_url}#code={code}"
 
 
-def seat_ids(settings: Settings) -> Sequence[str]:
-    """The seats of the ward."""
-    return [seat.user_id for seat in settings.desk.seats]
+@dataclass
+class BedProcess:
+    """A running ``kiosk run --hand``."""
+
+    process: asyncio.subprocess.Process
+    trace: Path
+
+    def hand(self, line: str) -> None:
+        """Press a button, as :mod:`kiosk.bedside.hand` reads it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+
+    def moments(self) -> list[Moment]:
+        """All that was traced so far."""
+        if not self.trace.exists():
+            return []
+        lines = self.trace.read_bytes().splitlines(keepends=True)
+        return [msgspec.json.decode(line, type=Moment) for line in lines if line.endswith(b"\n")]
+
+    async def stop(self) -> None:
+        """End it in an orderly way, or by force."""
+        await _stop(self.process)

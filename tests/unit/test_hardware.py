@@ -358,8 +358,9 @@ def test_a_microphone_that_delivers_nothing_is_told(monkeypatch: pytest.MonkeyPa
     class Gone(Exception):
         pass
 
+    granted = {"rate": SAMPLE_RATE, "channels": 1, "format": 2}
     fake = SimpleNamespace(
-        PCM=lambda **options: SimpleNamespace(read=lambda: (-19, b""), close=lambda: None),
+        PCM=lambda **options: SimpleNamespace(read=lambda: (-19, b""), close=lambda: None, info=lambda: granted),
         PCM_CAPTURE=1,
         PCM_NORMAL=0,
         PCM_FORMAT_S16_LE=2,

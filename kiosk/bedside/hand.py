@@ -1,0 +1,57 @@
+"""Presses the simulated buttons of ``kiosk run --hand`` by lines on standard input.
+
+A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
+``attend tap 0.005``. For benchmarks, tests and trying things out; real pins cannot be pressed this way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from gpiozero.pins.mock import MockFactory
+
+from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.settings import Buttons
+
+log = logging.getLogger(__name__)
+
+TAP_S = 0.08
+HOLD_S = 1.5
+
+
+@contextlib.contextmanager
+def follow_hand(buttons: Buttons, pins: MockFactory) -> Iterator[None]:
+    """Follow standard input on a thread; it ends with the input, or with the process."""
+    wired = {"call": buttons.call_pin, "cancel": buttons.cancel_pin, "attend": buttons.attend_pin}
+    threading.Thread(target=_follow, args=(wired, pins), name="hand", daemon=True).start()
+    yield
+
+
+def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
+    for line in sys.stdin:
+        name, action, amount = [*line.split(), "", "", ""][:3]
+        pin = wired.get(name)
+        if not isinstance(pin, int):
+            log.warning("x hand: no button %r: use call, cancel or attend", name)
+            continue
+        finger = SimulatedFinger(pins, pin)
+        try:
+            seconds = float(amount) if amount else HOLD_S if action == "hold" else TAP_S
+        except ValueError:
+            log.warning("x hand: %r is not a number of seconds", amount)
+            continue
+        if action in ("tap", "hold"):
+            finger.press()
+            time.sleep(seconds)
+            finger.release()
+        elif action == "down":
+            finger.press()
+        elif action == "up":
+            finger.release()
+        else:
+            log.warning("x hand: cannot %r: use tap, hold, down or up", action)

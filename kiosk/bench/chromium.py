@@ -1,0 +1,107 @@
+"""A real Chromium as the seat, driven by Playwright: for benchmarks and end-to-end tests.
+
+Debian's Chromium, headless. Its fake devices stand in for the nurse's microphone (a tone of ``SEAT_HZ``) and
+camera; loopback is allowed for WebRTC, since everything runs on one machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import Browser, async_playwright
+
+from kiosk.errors import KioskError
+from kiosk.hardware.microphone import SAMPLE_RATE
+
+SEAT_HZ = 660.0
+TONE_S = 10
+START_TIMEOUT_MS = 60_000
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+)
+GRANTED = "--use-fake-ui-for-media-stream"
+
+
+@asynccontextmanager
+async def chromium(folder: Path, *, permission: bool = True) -> AsyncIterator[Browser]:
+    """A browser; *permission* grants microphone and camera without asking. Raises :exc:`KioskError`."""
+    program = shutil.which("chromium")
+    if program is None:
+        raise KioskError("Chromium is missing: apt install chromium")
+    tone = folder / "seat-tone.wav"
+    _write_tone(tone)
+    arguments = [*QUIET, f"--use-file-for-fake-audio-capture={tone}"]
+    if permission:
+        arguments.append(GRANTED)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=arguments, timeout=START_TIMEOUT_MS
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def _write_tone(path: Path) -> None:
+    at = np.arange(TONE_S * SAMPLE_RATE) / SAMPLE_RATE
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes((np.sin(2 * np.pi * SEAT_HZ * at) * 9000).astype(np.int16).tobytes())
+
+
+READ_CODE = """() => {
+  const video = document.getElementById('remote-video');
+  if (!video.videoWidth) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.drawImage(video, 0, 0);
+  const row = Math.floor(Math.floor(canvas.height / 8) / 2);
+  const pixels = context.getImageData(0, row, canvas.width, 1).data;
+  const bits = [];
+  for (let cell = 0; cell < 24; cell++) {
+    const x = Math.floor((cell + 0.5) * canvas.width / 24) * 4;
+    bits.push((pixels[x] + pixels[x + 1] + pixels[x + 2]) / 3 > 128 ? 1 : 0);
+  }
+  if (bits[0] !== 1 || bits[1] !== 0 || bits[22] !== 0 || bits[23] !== 1) return null;
+  const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
+  const counter = number(2, 18);
+  let sum = 0;
+  for (let shift = 0; shift < 16; shift += 4) sum += (counter >> shift) & 15;
+  return sum % 16 === number(18, 22) ? counter : null;
+}"""
+"""In the page: the counter in the remote picture (see :mod:`kiosk.hardware.moving_picture`), or null."""
+
+HEAR_TONE = """async (milliseconds) => {
+  const stream = document.getElementById('remote-video').srcObject;
+  const context = new AudioContext();
+  const meter = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
+  new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(meter);
+  await new Promise((done) => setTimeout(done, milliseconds));
+  const bins = new Float32Array(meter.frequencyBinCount);
+  meter.getFloatFrequencyData(bins);
+  let best = 2;
+  for (let bin = 2; bin < bins.length; bin++) if (bins[bin] > bins[best]) best = bin;
+  const hz = best * context.sampleRate / meter.fftSize;
+  await context.close();
+  return [hz, bins[best]];
+}"""
+"""In the page: the strongest tone of the remote sound, as [Hz, dB]."""

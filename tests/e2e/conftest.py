@@ -1,0 +1,181 @@
+"""A whole ward: a desk process, a bed process with simulated pins and real ALSA, and real Chromium at the seats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from kiosk import settings
+from kiosk.bench.chromium import chromium
+from kiosk.demo.ward import BedProcess, DeskProcess, Ward
+from kiosk.media.interfaces import LOOPBACK
+from kiosk.settings import Settings
+from tests.pulse import MICROPHONE, SPEAKER, PulseRig
+from tests.waiting import until
+
+BED_HZ = 440.0
+SEATS = ("nurse-1", "nurse-2")
+
+
+def ward_settings(*, desk: dict[str, Any] | None = None, **sections: Any) -> Settings:
+    """The test ward: loopback media, two seats, one bed."""
+    seats = tuple(settings.Seat(user_id=user_id, name=user_id.title(), groups=("ward-3",)) for user_id in SEATS)
+    made = Settings(
+        bed=settings.Bed(group="ward-3", ward="Ward 3", room="301", bed="2", language="en"),
+        signaling=settings.Signaling(user_id="bed-301-2"),
+        buttons=settings.Buttons(simulated=True),
+        audio=settings.Audio(microphone=MICROPHONE, speaker=SPEAKER),
+        video=settings.Video(camera="test"),
+        media=settings.Media(interfaces=(LOOPBACK,)),
+        desk=settings.Desk(port=0, wrap_up=0.0, close_from_seat=True, seats=seats),
+    )
+    changed = msgspec.structs.replace(made.desk, **(desk or {}))
+    return msgspec.structs.replace(made, desk=changed, **sections)
+
+
+class Seat:
+    """One browser page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def by(self, test_id: str) -> Any:
+        return self.page.get_by_test_id(test_id)
+
+    async def is_(self, state: str) -> None:
+        await expect(self.by("my-state")).to_have_attribute("data-state", state, timeout=30_000)
+
+    async def rings(self) -> None:
+        await expect(self.by("incoming")).to_be_visible(timeout=30_000)
+
+    async def is_silent(self) -> None:
+        await expect(self.by("incoming")).to_be_hidden(timeout=30_000)
+
+    async def answers(self) -> None:
+        await self.rings()
+        await self.by("accept").click()
+        await self.talks()
+
+    async def talks(self) -> None:
+        await expect(self.by("call-state")).to_have_attribute("data-state", "connected", timeout=30_000)
+
+    async def request_is(self, state: str) -> None:
+        await expect(self.by("request-row")).to_have_attribute("data-state", state, timeout=30_000)
+
+    async def nobody_waits(self) -> None:
+        await expect(self.by("request-row")).to_have_count(0, timeout=30_000)
+
+
+class Bed:
+    """The bed process, seen by what it shows."""
+
+    def __init__(self, process: BedProcess) -> None:
+        self.process = process
+
+    def press(self, line: str = "call tap") -> None:
+        self.process.hand(line)
+
+    def shown(self) -> list[str]:
+        return [
+            moment.event.removeprefix("shows ")
+            for moment in self.process.moments()
+            if moment.event.startswith("shows ")
+        ]
+
+    async def shows(self, prompt: str) -> None:
+        await until(lambda: self.shown()[-1:] == [prompt], f"the bed shows {prompt}; it showed {self.shown()}")
+
+    def told(self) -> list[str]:
+        """TUICalling's events so far."""
+        return [moment.event for moment in self.process.moments() if moment.event.startswith("on")]
+
+
+class Hospital:
+    """Starts and stops everything of a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ward = Ward(folder / "ward", ward_settings())
+        self.desk: DeskProcess | None = None
+        self.browsers: list[Any] = []
+        self.beds: list[Bed] = []
+        self.pulse = PulseRig(folder / "pulse")
+
+    async def opens(self, made: Settings | None = None) -> None:
+        """Desk and bed start; the bed is ready."""
+        self.ward = Ward(self.folder / "ward", made or ward_settings())
+        self.ward.prepare()
+        self.desk = await self.ward.start_desk()
+        bed = await self.bed_starts(self.desk.url)
+        await bed.shows("ready")
+
+    async def bed_starts(self, url: str, **signaling: Any) -> Bed:
+        """Another bed of the same ward; *signaling* changes who it is."""
+        ward = self.ward
+        if signaling:
+            changed = msgspec.structs.replace(ward.settings.signaling, **signaling)
+            ward = Ward(
+                ward.folder / signaling["user_id"], msgspec.structs.replace(ward.settings, signaling=changed)
+            )
+            ward.folder.mkdir()
+            (ward.folder / ward.settings.desk.data).symlink_to(self.ward.folder / ward.settings.desk.data)
+        ward.bed_settings(url)
+        bed = Bed(await ward.start_bed(self.pulse.environment))
+        self.beds.append(bed)
+        return bed
+
+    @property
+    def bed(self) -> Bed:
+        return self.beds[0]
+
+    async def closes(self) -> None:
+        for bed in self.beds:
+            await bed.process.stop()
+        if self.desk is not None:
+            await self.desk.stop()
+
+
+@pytest.fixture
+async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
+    hospital = Hospital(tmp_path)
+    async with hospital.pulse as pulse:
+        await pulse.speak(BED_HZ)
+        try:
+            yield hospital
+        finally:
+            await hospital.closes()
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    async with chromium(tmp_path) as started:
+        yield started
+
+
+SignIn = Callable[..., Any]
+
+
+@pytest.fixture
+def sign_in(hospital: Hospital, browser: Browser) -> SignIn:
+    """Sign a nurse in by link; the seat is ready when it returns."""
+
+    async def signed_in(user_id: str = "nurse-1", **context: Any) -> Seat:
+        assert hospital.desk is not None
+        opened = await browser.new_context(**({"locale": "en-GB"} | context))
+        page = await opened.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        link = await asyncio.to_thread(hospital.ward.seat_link, hospital.desk.url, user_id)
+        await page.goto(link.replace("#", "?trace#"))
+        seat = Seat(page)
+        await seat.is_("free")
+        assert not errors
+        return seat
+
+    return signed_in

@@ -1,0 +1,246 @@
+"""The main job: one press, a seat rings, both see and hear each other, for real."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.async_api import expect
+
+from kiosk import settings
+from kiosk.bench.chromium import HEAR_TONE, READ_CODE, SEAT_HZ
+from kiosk.hardware.levels import dominant_tone
+from tests.e2e.conftest import BED_HZ, Hospital, Seat, SignIn, ward_settings
+from tests.pulse import RATE
+from tests.waiting import HANG_S, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.alsa]
+
+
+async def sees_the_bed(seat: Seat) -> None:
+    """Two different codes are read from the picture on the page."""
+    codes: set[int] = set()
+    async with asyncio.timeout(HANG_S):
+        while len(codes) < 2:
+            counter = await seat.page.evaluate(READ_CODE)
+            if counter is not None:
+                codes.add(counter)
+
+
+async def hears_the_bed(seat: Seat) -> None:
+    async with asyncio.timeout(HANG_S):
+        hz, _ = 0.0, 0.0
+        while abs(hz - BED_HZ) > 8:
+            hz, _ = await seat.page.evaluate(HEAR_TONE, 400)
+
+
+async def bed_hears_the_seat(hospital: Hospital) -> None:
+    async with asyncio.timeout(HANG_S):
+        hz, clear = 0.0, 0.0
+        while abs(hz - SEAT_HZ) > 8 or clear < 3:
+            hz, clear = dominant_tone(await hospital.pulse.listen(0.5), RATE)
+
+
+async def test_a_video_call_hung_up_at_the_seat(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.rings()
+    await hospital.bed.shows("ringing")
+    await expect(seat.by("incoming")).to_contain_text("Ward 3 · 301 · 2")
+    await seat.answers()
+    await hospital.bed.shows("talking")
+    await asyncio.gather(sees_the_bed(seat), hears_the_bed(seat), bed_hears_the_seat(hospital))
+    await expect(seat.by("own-video")).to_be_visible()
+    await seat.by("hang-up").click()
+    await hospital.bed.shows("answered")
+    await seat.request_is("answered")
+    assert hospital.bed.told()[:3] == ["onUserInviting", "onUserAccept", "onCallBegin"]
+    assert hospital.bed.told()[-1] == "onCallEnd"
+    hospital.bed.press("attend tap")
+    await hospital.bed.shows("ready")
+    await seat.nobody_waits()
+
+
+async def test_an_audio_call_hung_up_at_the_bed(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens(ward_settings(call=settings.Call(type="audio")))
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    await hospital.bed.shows("talking")
+    await expect(seat.by("remote-video")).to_be_hidden()
+    await asyncio.gather(hears_the_bed(seat), bed_hears_the_seat(hospital))
+    hospital.bed.press("cancel tap")
+    await hospital.bed.shows("answered")
+    await expect(seat.by("call-view")).to_be_hidden()
+    await seat.request_is("answered")
+
+
+async def test_after_real_speech_the_seat_may_close_the_request(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    await asyncio.gather(hears_the_bed(seat), bed_hears_the_seat(hospital))
+    # Speech counts after a second above the threshold in each direction; the tones have sounded for longer by now.
+    await hospital.pulse.listen(1.5)
+    await seat.by("hang-up").click()
+    await seat.page.get_by_role("button", name="Close request").click(timeout=HANG_S * 1000)
+    await seat.nobody_waits()
+    await hospital.bed.shows("ready")
+
+
+async def test_the_seat_mutes_turns_its_camera_off_and_goes_on_without_pictures(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    await expect(seat.by("own-video")).to_be_visible()
+    await until(lambda: "onUserVideoAvailable" in hospital.bed.told())
+    await seat.page.keyboard.press("m")
+    await expect(seat.by("mute")).to_have_attribute("aria-pressed", "true")
+    await seat.by("camera").click()
+    await expect(seat.by("own-video")).to_be_hidden()
+    await until(lambda: hospital.bed.told().count("onUserVideoAvailable") == 2)
+    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2)
+    await seat.by("switch-to-audio").click()
+    await expect(seat.by("remote-video")).to_be_hidden()
+    await until(lambda: "onCallMediaTypeChanged" in hospital.bed.told())
+    await hears_the_bed(seat)
+    await seat.page.keyboard.press("h")
+    await hospital.bed.shows("answered")
+
+
+async def test_a_rejected_call_rings_at_the_second_seat(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    first, second = await sign_in("nurse-1"), await sign_in("nurse-2")
+    hospital.bed.press()
+    await first.rings()
+    await second.is_silent()
+    await first.page.keyboard.press("Escape")
+    await second.answers()
+    await first.is_silent()
+    await hospital.bed.shows("talking")
+    assert "onUserReject" in hospital.bed.told()
+    await sees_the_bed(second)
+
+
+async def test_an_unanswered_call_rings_at_the_second_seat(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens(ward_settings(desk={"ring_timeout": 2.0}))
+    first, second = await sign_in("nurse-1"), await sign_in("nurse-2")
+    hospital.bed.press()
+    await first.rings()
+    await second.answers()
+    await first.is_silent()
+    await expect(first.by("status")).to_contain_text("Not answered in time")
+    assert "onUserNoResponse" in hospital.bed.told()
+
+
+async def test_when_all_are_busy_a_request_queues_and_is_served(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    assert hospital.desk is not None
+    other = await hospital.bed_starts(hospital.desk.url, user_id="bed-302-1")
+    await other.shows("ready")
+    hospital.bed.press()
+    await seat.answers()
+    other.press()
+    await other.shows("queued")
+    await seat.by("hang-up").click()
+    await seat.answers()
+    await other.shows("talking")
+
+
+async def test_cancel_at_the_bed_stops_the_ringing(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.rings()
+    hospital.bed.press("cancel tap")
+    await hospital.bed.shows("ringing")
+    hospital.bed.press("cancel hold 1.2")
+    await seat.is_silent()
+    await hospital.bed.shows("ready")
+    await seat.is_("free")
+    await seat.nobody_waits()
+    cancelled = await seat.page.evaluate("kioskTrace.find((moment) => moment.event === 'call_ended').at / 1000")
+    ready = [moment.at for moment in hospital.bed.process.moments() if moment.event == "shows ready"][-1]
+    assert cancelled - ready < HANG_S
+
+
+async def test_pressing_again_merges_and_raises_urgency(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    for _ in range(3):
+        hospital.bed.press()
+    await seat.rings()
+    await expect(seat.by("request-row")).to_have_count(1)
+    await expect(seat.by("request-row")).to_contain_text("urgent", timeout=HANG_S * 1000)
+
+
+async def test_a_desk_that_is_not_there_yet_loses_nothing(hospital: Hospital, sign_in: SignIn) -> None:
+    hospital.ward.prepare()
+    desk = await hospital.ward.start_desk()
+    await desk.stop()
+    bed = await hospital.bed_starts(desk.url)
+    await bed.shows("no_link")
+    bed.press()
+    await bed.shows("use_other_bell")
+    port = int(desk.url.rstrip("/").rpartition(":")[2])
+    hospital.ward = type(hospital.ward)(
+        hospital.ward.folder,
+        msgspec.structs.replace(
+            hospital.ward.settings, desk=msgspec.structs.replace(hospital.ward.settings.desk, port=port)
+        ),
+    )
+    hospital.ward.prepare()
+    hospital.desk = await hospital.ward.start_desk()
+    seat = await sign_in()
+    await seat.answers()
+    await bed.shows("talking")
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"video": settings.Video(camera="/dev/video99")}, "patient's camera|camera /dev/video99"),
+        ({"audio": settings.Audio(microphone="no-such-device", speaker="none")}, "microphone no-such-device"),
+    ],
+)
+async def test_a_missing_device_is_told_and_the_call_goes_on(
+    hospital: Hospital, sign_in: SignIn, section: dict[str, Any], words: str
+) -> None:
+    await hospital.opens(ward_settings(**section))
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    await until(lambda: "talking" in hospital.bed.shown())
+    row = seat.by("request-row")
+    await expect(row).to_contain_text(words.rpartition("|")[2], timeout=HANG_S * 1000)
+
+
+async def test_a_second_login_puts_the_first_page_out(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    first = await sign_in("nurse-1")
+    second = await sign_in("nurse-1")
+    await expect(first.page.get_by_role("heading", name="Signed in elsewhere")).to_be_visible()
+    hospital.bed.press()
+    await second.rings()
+    await first.by("kicked-out").click()
+    await first.is_("not_ready")
+    await expect(second.page.get_by_role("heading", name="Signed in elsewhere")).to_be_visible()
+
+
+async def test_screens_fit_a_phone_in_both_languages(hospital: Hospital, sign_in: SignIn, tmp_path: Path) -> None:
+    await hospital.opens()
+    seat = await sign_in(viewport={"width": 390, "height": 844}, locale="zh-CN")
+    await expect(seat.page.get_by_role("heading", name="等待中的呼叫")).to_be_visible()
+    for language in ("zh-CN", "en"):
+        assert await seat.page.evaluate("document.documentElement.lang") == language
+        assert await seat.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await seat.by("language").click()
