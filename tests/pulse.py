@@ -1,8 +1,8 @@
 """A sound card made of PulseAudio null sinks, for tests that want real ALSA and a real pace.
 
-:class:`PulseRig` starts one server of its own in a folder of the test. What a kiosk plays into ALSA ``kiosk_spk`` can
-be recorded; what is played into the rig is heard on ALSA ``kiosk_mic``. The two are independent. ``norewinds=1``
-matters: without it the first write stalls for 1.5 s.
+:class:`PulseRig` starts one server of its own in a folder of the test. What a kiosk plays into ALSA's ``kiosk_spk``
+can be recorded; what is played into the rig is heard on ALSA's ``kiosk_mic``. The two are independent, and together
+they are also ALSA's default. ``norewinds=1`` matters: without it the first write stalls for 1.5 s.
 
 A child process is given :attr:`PulseRig.env`. The test's own process uses :meth:`PulseRig.here`: alsa-lib reads its
 configuration again when ``ALSA_CONFIG_PATH`` has changed.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -33,6 +34,7 @@ ASOUND_CONF = """
 </usr/share/alsa/alsa.conf>
 pcm.kiosk_spk { type pulse device "kiosk_spk" }
 pcm.kiosk_mic { type pulse device "kiosk_mic.monitor" }
+pcm.!default { type asym playback.pcm "kiosk_spk" capture.pcm "kiosk_mic" }
 """
 
 
@@ -53,6 +55,8 @@ class PulseRig:
         config.write_text(ASOUND_CONF + asound_conf)
         self.env = {
             "ALSA_CONFIG_PATH": str(config),
+            "PULSE_COOKIE": str(folder / "cookie"),
+            "PULSE_STATE_PATH": str(folder),
             "PULSE_SERVER": f"unix:{self._socket}",
             "XDG_RUNTIME_DIR": str(folder),
         }
@@ -125,12 +129,12 @@ class PulseRig:
     def pause(self) -> None:
         """Let the server hang, as a device whose driver does."""
         assert self._server is not None
-        self._server.send_signal(subprocess.signal.SIGSTOP)
+        self._server.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """End :meth:`pause`."""
         assert self._server is not None
-        self._server.send_signal(subprocess.signal.SIGCONT)
+        self._server.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Pull the plug. May be called twice."""

@@ -22,7 +22,7 @@ from kiosk.hardware.worker import Worker
 
 VIDIOC_QUERYCAP = 0x80685600
 CAPABILITY = struct.Struct("=16s32s32sIII12x")
-"""``struct v4l2_capability`` (linux/videodev2.h): driver, card, bus, version, abilities of the card, of the node."""
+"""``struct v4l2_capability`` (linux/videodev2.h): driver, card, bus, version, what card and node can do."""
 CAN_CAPTURE = 0x1
 """V4L2_CAP_VIDEO_CAPTURE; the multi-planar kind is not read by FFmpeg and no USB camera's."""
 NOT_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rp1-cfe", "unicam")

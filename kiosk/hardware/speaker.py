@@ -130,7 +130,7 @@ class AlsaSpeaker(Speaker):
 
 
 class _Playback:
-    """One opening of an ALSA device. If its thread hangs it is left behind whole: the next shares nothing with it."""
+    """One opening of an ALSA device; if its thread hangs it is left behind whole, and the next shares nothing."""
 
     def __init__(self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str) -> None:
         self._pcm = pcm
