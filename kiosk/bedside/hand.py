@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 TAP_S = 0.08
 HOLD_S = 1.5
+LIFTED_S = 0.12
+"""A finger needs this long to come down again; less would be bounce."""
 
 
 @contextlib.contextmanager
@@ -49,6 +51,7 @@ def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
             finger.press()
             time.sleep(seconds)
             finger.release()
+            time.sleep(LIFTED_S)
         elif action == "down":
             finger.press()
         elif action == "up":

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from kiosk import settings
 from kiosk.bench.chromium import chromium
 from kiosk.demo.ward import BedProcess, DeskProcess, Ward
+from kiosk.hardware.levels import dominant_tone
+from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media.interfaces import LOOPBACK
 from kiosk.settings import Settings
-from tests.pulse import MICROPHONE, SPEAKER, PulseRig
-from tests.waiting import until
+from tests.pulse import PulseRig
+from tests.waiting import HANG_S, until
 
 BED_HZ = 440.0
+HUM_S = 300
 SEATS = ("nurse-1", "nurse-2")
 
 
@@ -30,7 +35,7 @@ def ward_settings(*, desk: dict[str, Any] | None = None, **sections: Any) -> Set
         bed=settings.Bed(group="ward-3", ward="Ward 3", room="301", bed="2", language="en"),
         signaling=settings.Signaling(user_id="bed-301-2"),
         buttons=settings.Buttons(simulated=True),
-        audio=settings.Audio(microphone=MICROPHONE, speaker=SPEAKER),
+        audio=settings.Audio(microphone=PulseRig.microphone, speaker=PulseRig.speaker),
         video=settings.Video(camera="test"),
         media=settings.Media(interfaces=(LOOPBACK,)),
         desk=settings.Desk(port=0, wrap_up=0.0, close_from_seat=True, seats=seats),
@@ -103,9 +108,9 @@ class Hospital:
         self.folder = folder
         self.ward = Ward(folder / "ward", ward_settings())
         self.desk: DeskProcess | None = None
-        self.browsers: list[Any] = []
         self.beds: list[Bed] = []
         self.pulse = PulseRig(folder / "pulse")
+        self.hum: asyncio.subprocess.Process | None = None
 
     async def opens(self, made: Settings | None = None) -> None:
         """Desk and bed start; the bed is ready."""
@@ -126,9 +131,24 @@ class Hospital:
             ward.folder.mkdir()
             (ward.folder / ward.settings.desk.data).symlink_to(self.ward.folder / ward.settings.desk.data)
         ward.bed_settings(url)
-        bed = Bed(await ward.start_bed(self.pulse.environment))
+        bed = Bed(await ward.start_bed(self.pulse.env))
         self.beds.append(bed)
         return bed
+
+    async def somebody_hums(self) -> None:
+        """A tone of ``BED_HZ`` sounds in the room until the end."""
+        at = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+        tone = self.folder / "tone.raw"
+        tone.write_bytes((np.sin(2 * np.pi * BED_HZ * at) * 9000).astype(np.int16).tobytes() * HUM_S)
+        self.hum = await asyncio.create_subprocess_exec(
+            *("pacat", "--playback", "--device=kiosk_mic", "--raw", "--format=s16le"),
+            *(f"--rate={SAMPLE_RATE}", "--channels=1", str(tone)),
+            env=os.environ | self.pulse.env,
+        )
+
+    async def bed_plays(self) -> tuple[float, float]:
+        """The strongest tone of the next half second at the bed's speaker, and how clear it is in dB."""
+        return dominant_tone(await asyncio.to_thread(self.pulse.record_speaker, 0.5), SAMPLE_RATE)
 
     @property
     def bed(self) -> Bed:
@@ -139,13 +159,16 @@ class Hospital:
             await bed.process.stop()
         if self.desk is not None:
             await self.desk.stop()
+        if self.hum is not None and self.hum.returncode is None:
+            self.hum.kill()
+            await asyncio.wait_for(self.hum.wait(), HANG_S)
 
 
 @pytest.fixture
 async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
     hospital = Hospital(tmp_path)
-    async with hospital.pulse as pulse:
-        await pulse.speak(BED_HZ)
+    with hospital.pulse:
+        await hospital.somebody_hums()
         try:
             yield hospital
         finally:
@@ -165,7 +188,7 @@ SignIn = Callable[..., Any]
 def sign_in(hospital: Hospital, browser: Browser) -> SignIn:
     """Sign a nurse in by link; the seat is ready when it returns."""
 
-    async def signed_in(user_id: str = "nurse-1", **context: Any) -> Seat:
+    async def signed_in(user_id: str = "nurse-1", *, expect_state: str = "free", **context: Any) -> Seat:
         assert hospital.desk is not None
         opened = await browser.new_context(**({"locale": "en-GB"} | context))
         page = await opened.new_page()
@@ -174,7 +197,7 @@ def sign_in(hospital: Hospital, browser: Browser) -> SignIn:
         link = await asyncio.to_thread(hospital.ward.seat_link, hospital.desk.url, user_id)
         await page.goto(link.replace("#", "?trace#"))
         seat = Seat(page)
-        await seat.is_("free")
+        await seat.is_(expect_state)
         assert not errors
         return seat
 
