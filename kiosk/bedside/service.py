@@ -144,7 +144,7 @@ class Bedside(Listener):
     # -- buttons
 
     def _call_pressed(self, at: float) -> None:
-        self._watchers.trace("press", "")
+        self._watchers.trace("edge", ago=time.monotonic() - at)
         self._request_step(request_events.Press(at, secrets.token_hex(16)))
 
     def _cancel_pressed(self, at: float) -> None:
@@ -198,7 +198,7 @@ class Bedside(Listener):
         self._request_step(request_events.LinkChanged(link))
 
     def _taken(self, message: wire.RequestTaken) -> None:
-        self._watchers.trace("taken", "")
+        self._watchers.trace("taken")
         self._request_step(
             request_events.Taken(message.request_id, place=message.place, retry_later=message.retry_later)
         )
@@ -287,7 +287,7 @@ class Bedside(Listener):
 
     def _show(self, view: View) -> None:
         self._devices.lamp.show(LAMP[view.lamp])
-        self._watchers.trace("lamp", "")
+        self._watchers.trace("lamp")
         told = words(view, self._settings.bed.language)
         self._notifier.status(told)
         self._watchers.view(view, told)

@@ -39,10 +39,10 @@ class TraceFile:
 
     def shown(self, view: View, told: str) -> None:
         """Write what the bed shows, now."""
-        self.note(f"shows {view.prompt}", "")
+        self.note(f"shows {view.prompt}")
 
-    def note(self, event: str, call_id: str) -> None:
-        """Write *event*, now."""
+    def note(self, event: str, call_id: str = "", *, ago: float = 0.0) -> None:
+        """Write *event*, which happened *ago* seconds before."""
         if self._file is not None:
-            moment = Moment(event, time.time(), call_id)
+            moment = Moment(event, time.time() - ago, call_id)
             self._file.write(msgspec.json.encode(moment).decode() + "\n")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 import av
 
 from kiosk.bedside.request_events import View
 
 
-def _no_trace(event: str, call_id: str = "") -> None:
+class Trace(Protocol):
+    """Takes a named moment; it happened *ago* seconds before the call."""
+
+    def __call__(self, event: str, call_id: str = "", *, ago: float = 0.0) -> None: ...
+
+
+def _no_trace(event: str, call_id: str = "", *, ago: float = 0.0) -> None:
     return
 
 
@@ -22,5 +29,5 @@ class Watchers:
     """Lamp and words, whenever they change or are said again."""
     picture: Callable[[av.VideoFrame], None] | None = None
     """What the patient sees; None: there is no panel and pictures are dropped."""
-    trace: Callable[[str, str], None] = field(default=_no_trace)
+    trace: Trace = _no_trace
     """Named moments of a call, for measuring."""

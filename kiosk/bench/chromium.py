@@ -6,14 +6,16 @@ camera; loopback is allowed for WebRTC, since everything runs on one machine.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from kiosk.errors import KioskError
 from kiosk.hardware.microphone import SAMPLE_RATE
@@ -21,6 +23,7 @@ from kiosk.hardware.microphone import SAMPLE_RATE
 SEAT_HZ = 660.0
 TONE_S = 10
 START_TIMEOUT_MS = 60_000
+LOOK_AGAIN_S = 0.01
 
 QUIET = (
     "--no-sandbox",
@@ -56,6 +59,19 @@ async def chromium(folder: Path, *, permission: bool = True) -> AsyncIterator[Br
             yield browser
         finally:
             await browser.close()
+
+
+async def page_says(page: Page, expression: str, seconds: float) -> None:
+    """Wait until *expression* is true in *page*. Raises :exc:`KioskError` after *seconds*.
+
+    Playwright's own ``wait_for_function`` evaluates strings in the page, which the desk's content security policy
+    rightly forbids.
+    """
+    end = time.monotonic() + seconds
+    while not await page.evaluate(f"Boolean({expression})"):
+        if time.monotonic() > end:
+            raise KioskError(f"not within {seconds:.0f} s at the seat: {expression}")
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 def _write_tone(path: Path) -> None:

@@ -36,9 +36,9 @@ class Story:
     view: View | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def trace(self, event: str, call_id: str) -> None:
+    def trace(self, event: str, call_id: str = "", *, ago: float = 0.0) -> None:
         """A moment of the bed."""
-        self.moments.append((event, time.monotonic()))
+        self.moments.append((event, time.monotonic() - ago))
         self.changed.set()
 
     def show(self, view: View, told: str) -> None:

@@ -1,0 +1,204 @@
+"""``kiosk bench call``: how quick a call is, from the edge on the pin to the picture painted at the seat.
+
+A real desk process, a real bed process with simulated pins, and real Chromium as the seat, all on loopback, beside
+the baseline of :mod:`kiosk.bench.plain_call`. Times of different processes are compared by the machine's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from playwright.async_api import Browser, Page
+
+from kiosk import settings
+from kiosk.bench import process
+from kiosk.bench.chromium import chromium, page_says
+from kiosk.bench.figures import HEADLINE, Budget, Figure
+from kiosk.bench.plain_call import PlainCall, plain_calls
+from kiosk.demo.run import demo_settings
+from kiosk.demo.ward import BedProcess, Ward
+from kiosk.errors import BudgetMissed, KioskError
+from kiosk.media.interfaces import LOOPBACK
+
+CALLS, QUICK_CALLS = 25, 8
+BASELINE_CALLS, QUICK_BASELINE_CALLS = 20, 4
+WARM_UP_CALLS = 1
+"""A browser's first call is slower; the seat page is warmed by its sign-in, but codecs are not."""
+WAIT_S = 30.0
+LOOK_AGAIN_S = 0.01
+TALK_S = 0.5
+SETTLE_S = 1.0
+IDLE_S = 5.0
+
+LAMP = Budget(50, 20)
+RING = Budget(150, 60)
+FIRST_PICTURE = Budget(200, 50)
+FIRST_SOUND = Budget(250, 100)
+MAX_RSS_MB = 150
+MAX_IDLE_CPU = 0.02
+
+Moments = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything of one run. CPU in parts of a core."""
+
+    calls: Sequence[Moments]
+    plain: Sequence[PlainCall]
+    idle_cpu: float
+    idle_rss_mb: float
+    busy_cpu: float
+    busy_rss_mb: float
+
+
+async def run(*, quick: bool) -> int:
+    """Measure, print, and raise :exc:`BudgetMissed` if a budget is missed."""
+    logging.getLogger("kiosk").setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="kiosk-bench-") as folder:
+        made = demo_settings(port=0, auto=True)
+        made = msgspec.structs.replace(made, media=settings.Media(interfaces=(LOOPBACK,)))
+        ward = Ward(Path(folder) / "ward", made)
+        ward.prepare()
+        desk = await ward.start_desk()
+        try:
+            ward.bed_settings(desk.url)
+            async with chromium(Path(folder)) as browser:
+                measured = await _measure(ward, browser, desk.url, quick=quick)
+        finally:
+            await desk.stop()
+    return _report(measured, made.video)
+
+
+async def _measure(ward: Ward, browser: Browser, desk_url: str, *, quick: bool) -> Measured:
+    bed = await ward.start_bed()
+    pid = bed.process.pid
+    try:
+        page = await (await browser.new_context()).new_page()
+        await page.goto(ward.seat_link(desk_url, "nurse-1").replace("#", "?trace#"))
+        await page.wait_for_selector("#my-state[data-state=free]")
+        await _until("the bed is ready", lambda: "shows ready" in _names(bed))
+        await asyncio.sleep(SETTLE_S)
+        before = process.cpu_s(pid)
+        await asyncio.sleep(IDLE_S)
+        idle_cpu, idle_rss_mb = (process.cpu_s(pid) - before) / IDLE_S, process.rss_mb(pid)
+        for _ in range(WARM_UP_CALLS):
+            await _one_call(bed, page)
+        before = process.cpu_s(pid)
+        calls = [await _one_call(bed, page) for _ in range(QUICK_CALLS if quick else CALLS)]
+        busy_cpu = (process.cpu_s(pid) - before) / sum(call[-1][1] - call[0][1] for call in calls)
+        busy_rss_mb = process.rss_mb(pid)
+    finally:
+        await bed.stop()
+    plain = await plain_calls(
+        browser,
+        f"{desk_url}healthz",
+        calls=QUICK_BASELINE_CALLS if quick else BASELINE_CALLS,
+        talk_s=TALK_S,
+        video=ward.settings.video,
+    )
+    return Measured(calls, plain, idle_cpu, idle_rss_mb, busy_cpu, busy_rss_mb)
+
+
+def _report(measured: Measured, video: settings.Video) -> int:
+    figures = _figures(measured)
+    print(HEADLINE)
+    for figure in figures:
+        print(figure.row())
+    plain_cpu = sum(call.cpu for call in measured.plain) / len(measured.plain)
+    print(
+        f"bed at rest:  {measured.idle_rss_mb:.0f} MB RSS, {measured.idle_cpu:.1%} of a core"
+        f" (must: {MAX_RSS_MB} MB, {MAX_IDLE_CPU:.0%})"
+    )
+    print(
+        f"bed in calls: {measured.busy_rss_mb:.0f} MB RSS, {measured.busy_cpu:.0%} of a core;"
+        f" baseline {plain_cpu:.0%} ({video.width}x{video.height} at {video.fps}, VP8 by software)"
+    )
+    missed = [figure.name for figure in figures if figure.missed]
+    if measured.idle_rss_mb > MAX_RSS_MB:
+        missed.append("memory at rest")
+    if measured.idle_cpu > MAX_IDLE_CPU:
+        missed.append("CPU at rest")
+    if missed:
+        raise BudgetMissed(f"bench call: {len(measured.calls)} calls, missed: {', '.join(missed)}")
+    print(f"bench call: {len(measured.calls)} calls, every budget kept")
+    return 0
+
+
+def _figures(measured: Measured) -> list[Figure]:
+    def spans(begin: str, end: str) -> list[float]:
+        firsts = [dict(reversed(call)) for call in measured.calls]
+        return [(first[end] - first[begin]) * 1000 for first in firsts if begin in first and end in first]
+
+    plain = measured.plain
+    return [
+        Figure("edge → lamp", spans("edge", "lamp"), LAMP),
+        Figure("press → the desk has it", spans("edge", "taken")),
+        Figure("press → the seat rings", spans("edge", "seat ringing"), RING),
+        Figure("ringing → media connected, gate closed", spans("seat ringing", "seat pc_connected")),
+        Figure(
+            "accept → first picture painted at the seat",
+            spans("seat accept_clicked", "seat first_video_frame"),
+            FIRST_PICTURE,
+            [call.picture for call in plain],
+        ),
+        Figure(
+            "accept → first sound at the seat",
+            spans("seat accept_clicked", "seat first_audio"),
+            FIRST_SOUND,
+            [call.sound_at_the_seat for call in plain],
+        ),
+        Figure(
+            "accept → first sound at the bed",
+            spans("seat accept_clicked", "first_audio"),
+            FIRST_SOUND,
+            [call.sound_at_the_bed for call in plain],
+        ),
+    ]
+
+
+async def _one_call(bed: BedProcess, page: Page) -> Moments:
+    """A press, an accept as soon as the media are connected, half a second of talk, hang-up, attendance."""
+    seen = len(bed.moments())
+    await page.evaluate("kioskTrace.length = 0")
+    bed.hand("call tap")
+    await page.wait_for_selector("#incoming[open]", timeout=WAIT_S * 1000)
+    await page_says(page, _noted("pc_connected"), WAIT_S)
+    await page.click("#accept")
+    for moment in ("first_video_frame", "first_audio"):
+        await page_says(page, _noted(moment), WAIT_S)
+    await _until("the bed hears the seat", lambda: "first_audio" in _names(bed, seen))
+    await asyncio.sleep(TALK_S)
+    await page.click("#hang-up")
+    await _until("the bed shows that the call is over", lambda: "shows answered" in _names(bed, seen))
+    bed.hand("attend tap")
+    await _until("the bed is ready again", lambda: "shows ready" in _names(bed, seen))
+    await page.wait_for_selector("#my-state[data-state=free]")
+    moments = [(moment.event, moment.at) for moment in bed.moments()[seen:]]
+    trace: list[dict[str, Any]] = await page.evaluate("kioskTrace")
+    moments += [(f"seat {moment['event']}", moment["at"] / 1000) for moment in trace]
+    return sorted(moments, key=lambda moment: moment[1])
+
+
+def _noted(event: str) -> str:
+    return f"kioskTrace.some((moment) => moment.event === '{event}')"
+
+
+async def _until(what: str, holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT_S
+    while not holds():
+        if time.monotonic() > end:
+            raise KioskError(f"bench call: not within {WAIT_S:.0f} s: {what}")
+        await asyncio.sleep(LOOK_AGAIN_S)
+
+
+def _names(bed: BedProcess, since: int = 0) -> set[str]:
+    return {moment.event for moment in bed.moments()[since:]}

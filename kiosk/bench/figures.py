@@ -1,0 +1,53 @@
+"""Figures of a benchmark: samples, their percentiles, and the budgets they must keep. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The 95th percentile must not be above ``must``; ``aim`` is what we hope for. Milliseconds."""
+
+    must: float
+    aim: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured quantity in milliseconds."""
+
+    name: str
+    samples: Sequence[float]
+    budget: Budget | None = None
+    baseline: Sequence[float] = ()
+
+    @property
+    def missed(self) -> bool:
+        """Nothing was measured, or the budget is missed."""
+        if not self.samples:
+            return True
+        return self.budget is not None and percentile(self.samples, 95) > self.budget.must
+
+    def row(self) -> str:
+        """One line of the table."""
+        if not self.samples:
+            return f"{self.name:<42} never measured"
+        cells = [percentile(self.samples, 50), percentile(self.samples, 95), max(self.samples)]
+        text = f"{self.name:<42}" + "".join(f"{cell:>9.1f}" for cell in cells)
+        text += f"{self.budget.must:>9.0f}{self.budget.aim:>7.0f}" if self.budget else " " * 16
+        if self.baseline:
+            text += f"{percentile(self.baseline, 50):>10.1f}{percentile(self.baseline, 95):>9.1f}"
+        return text + ("   MISSED" if self.missed else "")
+
+
+HEADLINE = f"{'milliseconds':<42}{'p50':>9}{'p95':>9}{'max':>9}{'must':>9}{'aim':>7}{'base p50':>10}{'base p95':>9}"
+
+
+def percentile(samples: Sequence[float], per_cent: float) -> float:
+    """The nearest-rank percentile of *samples*, which must not be empty."""
+    ordered = sorted(samples)
+    rank = max(1, math.ceil(per_cent / 100 * len(ordered)))
+    return ordered[rank - 1]
