@@ -118,7 +118,9 @@ const RECEIVED = {
   incoming_call: (message) => call.ring(message),
   accepted: (message) => call.accepted(message),
   call_ended: (message) => {
-    if (!call.ended(message)) return;
+    // What this page ended itself is over already; the words are the same.
+    if (message.call_id !== call.lastId) return;
+    call.ended(message);
     status(() => say(`end_${message.reason}`, { duration: clock(message.duration) }), message.reason !== "hangup");
   },
   media_state: (message) => call.farMedia(message),

@@ -84,7 +84,7 @@ function row(request, onClose) {
     element("span", "detail", details(request).join(" · ")),
   );
   if (request.may_close) {
-    const close = element("button", "", say("close_request"));
+    const close = element("button", "close", say("close_request"));
     close.type = "button";
     close.onclick = () => onClose(request.request_id);
     line.append(close);

@@ -38,7 +38,7 @@ export class Call {
   async ring(incoming) {
     note("incoming_call", incoming.call_id);
     if (this.state !== "idle") return this.send({ type: "line_busy", call_id: incoming.call_id });
-    Object.assign(this, { state: "ringing", incoming, type: incoming.call_type, muted: false, cameraOn: false,
+    Object.assign(this, { state: "ringing", incoming, lastId: incoming.call_id, type: incoming.call_type, muted: false, cameraOn: false,
       farAudio: true, farVideo: true, since: null, remote: new MediaStream(), mic: null, camera: null });
     this.changed();
     note("ringing", this.id);
