@@ -60,6 +60,7 @@ from kiosk.bedside.call_events import (
     SendHangup,
     SendInvite,
     SendLineBusy,
+    Spoken,
     StartTimer,
     State,
     StopTimer,
@@ -89,6 +90,8 @@ class CallState:
     began_at: float = 0.0
     peer_audio: bool = False
     peer_video: bool = False
+    spoken: bool = False
+    """Speech has flowed both ways."""
 
 
 _ENDS: dict[type[Event], State] = {
@@ -117,6 +120,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Answered: State.CONNECTING,
         CandidateFound: State.CONNECTING,
         MediaUp: State.CONNECTED,
+        Spoken: State.CONNECTING,
         PeerMedia: State.CONNECTING,
         SwitchToAudio: State.CONNECTING,
         LinkDown: State.IDLE,
@@ -126,6 +130,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         **_ENDS,
         CandidateFound: State.CONNECTED,
         MediaUp: State.CONNECTED,
+        Spoken: State.CONNECTED,
         PeerMedia: State.CONNECTED,
         SwitchToAudio: State.CONNECTED,
         LinkDown: State.CONNECTED,
@@ -224,6 +229,10 @@ def _begin(call: CallState, at: float) -> _Step:
     return begun, [StopTimer(), _emit(begun, Kind.BEGIN)]
 
 
+def _spoken(before: CallState, after: CallState, event: Event) -> _Step:
+    return replace(after, spoken=True), []
+
+
 def _peer_media(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, PeerMedia)
     after = replace(after, peer_audio=event.audio, peer_video=event.video)
@@ -250,7 +259,7 @@ def _ended(before: CallState, after: CallState, event: Event) -> _Step:
 
 
 def _by_the_bed(before: CallState, after: CallState, event: Event) -> _Step:
-    tell: Effect = SendHangup(before.call_id)
+    tell: Effect = SendHangup(before.call_id, before.spoken)
     if before.state is State.CALLING:
         tell = SendCancel(before.call_id)
     at = event.at if isinstance(event, Hangup) else 0.0
@@ -259,7 +268,7 @@ def _by_the_bed(before: CallState, after: CallState, event: Event) -> _Step:
 
 def _media_down(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, MediaDown)
-    tell = SendFailed(before.call_id, event.why)
+    tell = SendFailed(before.call_id, event.why, before.spoken)
     return _end(before, after, event.at, kind=Kind.ERROR, why=event.why, first=tell, broken=True)
 
 
@@ -297,7 +306,13 @@ def _end(
     effects: list[Effect] = [first] if first is not None else []
     effects += [StopTimer(), CloseMedia()]
     if before.state is State.CONNECTED:
-        ended = replace(_emit(before, Kind.END), duration=max(0.0, at - before.began_at), why=why, broken=broken)
+        ended = replace(
+            _emit(before, Kind.END),
+            duration=max(0.0, at - before.began_at),
+            why=why,
+            broken=broken,
+            spoken=before.spoken,
+        )
         effects.append(ended)
     else:
         effects.append(replace(_emit(before, kind), why=why))
@@ -320,6 +335,7 @@ _HANDLERS: dict[type[Event], Callable[[CallState, CallState, Event], _Step]] = {
     Hangup: _by_the_bed,
     MediaUp: _media_up,
     MediaDown: _media_down,
+    Spoken: _spoken,
     PeerMedia: _peer_media,
     SwitchToAudio: _switch_to_audio,
     LinkDown: _link_down,

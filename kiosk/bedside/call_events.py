@@ -143,6 +143,13 @@ class MediaDown:
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """Speech has flowed both ways in this call."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
 class PeerMedia:
     """What the seat says it sends."""
 
@@ -191,6 +198,7 @@ Event = (
     | Hangup
     | MediaUp
     | MediaDown
+    | Spoken
     | PeerMedia
     | SwitchToAudio
     | LinkDown
@@ -265,6 +273,7 @@ class SendHangup:
     """Tell the seat that the bed hung up."""
 
     call_id: str
+    spoken: bool = False
 
 
 @dataclass(frozen=True)
@@ -273,6 +282,7 @@ class SendFailed:
 
     call_id: str
     why: str
+    spoken: bool = False
 
 
 @dataclass(frozen=True)
@@ -308,6 +318,8 @@ class Emit:
     why: str = ""
     broken: bool = False
     """For END: the call ended by a fault, not by a person."""
+    spoken: bool = False
+    """For END: speech has flowed both ways."""
 
 
 @dataclass(frozen=True)
@@ -318,18 +330,17 @@ class Ignored:
     state: State
 
 
+ForDesk = SendInvite | SendCancel | SendHangup | SendFailed | SendLineBusy
+"""Effects that are messages on the wire."""
+
 Effect = (
-    OpenMedia
-    | SendInvite
+    ForDesk
+    | OpenMedia
     | ApplyAnswer
     | AddCandidate
     | OpenGate
     | StopVideo
     | CloseMedia
-    | SendCancel
-    | SendHangup
-    | SendFailed
-    | SendLineBusy
     | StartTimer
     | StopTimer
     | Emit

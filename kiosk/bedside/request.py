@@ -16,7 +16,10 @@ Rule 2. The bed never claims more than is known. ``SENT``, ``QUEUED``, ``DEFERRE
 entered only on the desk's word and are left for ``UNSENT`` as soon as the link is lost. ``TALKING`` outlives
 the link, since media go directly; ``ANSWERED`` outlives it, since what the nurse knows, she knows.
 
-Rule 3. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
+Rule 3. A request that the desk gives back (we forgot it in a power cut) is asserted anew: meanwhile the desk may
+have let it go for a newer one.
+
+Rule 4. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
 
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
@@ -107,7 +110,7 @@ _WAITING: dict[type[Event], State] = {
 }
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
-    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.SENT},
+    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT},
     State.UNSENT: {**_WAITING, Press: State.UNSENT},
     State.SENT: {**_WAITING, Press: State.SENT},
     State.QUEUED: {**_WAITING, Press: State.QUEUED},
@@ -240,12 +243,12 @@ def _held(before: RequestState, after: RequestState, event: Event) -> _Step:
     told = event.request
     return replace(
         after,
-        state=State.ANSWERED if told.phase is Phase.ANSWERED else State.SENT,
+        state=State.ANSWERED if told.phase is Phase.ANSWERED else State.UNSENT,
         request_id=told.request_id,
         opened_at=event.at - told.age / 1000,
         presses=told.presses,
         spoken=told.spoken,
-    ), []
+    ), [SendRequest()]
 
 
 def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:

@@ -47,6 +47,10 @@ def give_back(books: Books, held: Request) -> None:
     if lease is not None:
         books.end(lease, EndReason.BED_LOST)
         held = books.ledger.requests[held.told.request_id]
+    if held.state is RequestState.DEFERRED:
+        # The bed no longer knows that it was to wait or press again: it is served, or told so once more.
+        books.move_request(held, "ask", declined=frozenset())
+        held = books.ledger.requests[held.told.request_id]
     again = books.ledger.tell_again(held, now=books.now)
     books.effects.append(Tell(held.bed, wire.RequestHeld(request=again)))
     books.keep(replace(held, told_place=0))
@@ -73,8 +77,20 @@ def request(books: Books, user_id: str, message: wire.Request) -> None:
     if not take(books, user_id, told):
         return
     held = books.ledger.requests[told.request_id]
-    if told.phase is Phase.WAITING and "ask" in REQUEST[held.state]:
+    if told.phase is Phase.ANSWERED:
+        answered(books, held)
+    elif told.phase is Phase.WAITING and "ask" in REQUEST[held.state]:
         books.move_request(held, "ask", declined=frozenset())
+
+
+def answered(books: Books, request: Request) -> None:
+    """The bed says that a nurse has spoken with the patient; who was chosen meanwhile need not ring."""
+    lease = books.ledger.leases.get(request.call_id or "")
+    if lease is not None and lease.state is not LeaseState.TALKING:
+        books.end(lease, EndReason.CANCELLED)
+    request = books.ledger.requests[request.told.request_id]
+    if "settle" in REQUEST[request.state]:
+        books.move_request(request, "settle")
 
 
 def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
@@ -105,11 +121,10 @@ def reconcile(books: Books, request: Request) -> None:
     if told.phase is Phase.TALKING and told.call_id is not None:
         if lease is None or lease.call_id != told.call_id:
             resume(books, request)
-    elif told.phase is Phase.ANSWERED and lease is not None:
+    elif told.phase is Phase.ANSWERED and lease is not None and lease.state is LeaseState.TALKING:
         books.end(lease, EndReason.HANGUP)
     elif told.phase is Phase.ANSWERED:
-        if "settle" in REQUEST[request.state]:
-            books.move_request(request, "settle")
+        answered(books, request)
     elif lease is not None:
         books.end(lease, EndReason.FAILED)
     elif "ask" in REQUEST[request.state]:

@@ -74,6 +74,18 @@ class RemoteVideoStarted:
 
 
 @dataclass(frozen=True)
+class SpokenBothWays:
+    """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
+
+
+@dataclass(frozen=True)
+class DeviceOpened:
+    """A device of the bed works."""
+
+    device: Device
+
+
+@dataclass(frozen=True)
 class DeviceFault:
     """A device of the bed is missing or went away."""
 
@@ -81,7 +93,15 @@ class DeviceFault:
     words: str
 
 
-MediaEvent = MediaConnected | MediaFailed | RemoteAudioStarted | RemoteVideoStarted | DeviceFault
+MediaEvent = (
+    MediaConnected
+    | MediaFailed
+    | RemoteAudioStarted
+    | RemoteVideoStarted
+    | SpokenBothWays
+    | DeviceOpened
+    | DeviceFault
+)
 
 
 class MediaSession:
@@ -105,7 +125,7 @@ class MediaSession:
         self._microphone = microphone
         self._speaker = speaker
         self._on_event = on_event
-        self._log_id = log_id
+        self.log_id = log_id
         self._picture = picture
         self._speech = speech.Speech()
         self._gate = Gate()
@@ -134,11 +154,6 @@ class MediaSession:
     def connected(self) -> bool:
         """Whether media can flow now."""
         return bool(self._pc.connectionState == "connected")
-
-    @property
-    def spoken(self) -> bool:
-        """Whether speech has flowed both ways (see :mod:`kiosk.media.speech`)."""
-        return self._speech.both_ways
 
     async def offer(self) -> str:
         """Open the devices behind the gate, gather, and return the SDP offer. Raises :exc:`MediaError`.
@@ -185,7 +200,7 @@ class MediaSession:
 
     def open_gate(self) -> None:
         """Camera and microphone leave from now on."""
-        log.info("- call %s: gate open", self._log_id)
+        log.info("- call %s: gate open", self.log_id)
         self._gate.open()
 
     def switch_to_audio(self) -> None:
@@ -218,7 +233,7 @@ class MediaSession:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pc.close()
         except TimeoutError:
-            log.warning("x call %s: the connection did not close in time", self._log_id)
+            log.warning("x call %s: the connection did not close in time", self.log_id)
         for task in self._listening:
             task.cancel()
         await asyncio.gather(*self._listening, *self._letting_go, return_exceptions=True)
@@ -242,6 +257,8 @@ class MediaSession:
             await asyncio.to_thread(act)
         except HardwareFault as fault:
             self._tell(DeviceFault(device, str(fault)))
+        else:
+            self._tell(DeviceOpened(device))
 
     def _fault_of(self, device: Device) -> Callable[[str], None]:
         def told(words: str) -> None:
@@ -253,7 +270,13 @@ class MediaSession:
         return told
 
     def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._speech = speech.heard(self._speech, "from_bed", dbfs=rms_dbfs(block), seconds=BLOCK_S)
+        self._meter("from_bed", rms_dbfs(block))
+
+    def _meter(self, direction: speech.Direction, dbfs: float) -> None:
+        before = self._speech
+        self._speech = speech.heard(before, direction, dbfs=dbfs, seconds=BLOCK_S)
+        if self._speech.both_ways and not before.both_ways:
+            self._tell(SpokenBothWays())
 
     # -- the connection
 
@@ -267,11 +290,11 @@ class MediaSession:
             candidate.sdpMLineIndex = sdp_mline_index
             await self._pc.addIceCandidate(candidate)
         except (ValueError, IndexError, AssertionError) as error:
-            log.warning("x call %s: candidate not understood: %s", self._log_id, error or "malformed")
+            log.warning("x call %s: candidate not understood: %s", self.log_id, error or "malformed")
 
     def _connection_changed(self) -> None:
         state = self._pc.connectionState
-        log.info("- call %s: media %s", self._log_id, state)
+        log.info("- call %s: media %s", self.log_id, state)
         if self._closed:
             return
         if state == "connected":
@@ -306,7 +329,7 @@ class MediaSession:
                 if self._speaker is not None:
                     self._speaker.play(block)
                 level = rms_dbfs(block)
-                self._speech = speech.heard(self._speech, "from_seat", dbfs=level, seconds=BLOCK_S)
+                self._meter("from_seat", level)
                 if not started and level > AUDIBLE_DBFS:
                     started = True
                     self._tell(RemoteAudioStarted())

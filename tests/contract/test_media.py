@@ -26,6 +26,7 @@ from kiosk.media.session import (
     MediaSession,
     RemoteAudioStarted,
     RemoteVideoStarted,
+    SpokenBothWays,
 )
 from kiosk.signaling.messages import CallType
 from tests.waiting import HANG_S, until
@@ -124,7 +125,8 @@ async def test_nothing_leaves_the_bed_before_the_gate_opens_and_everything_after
     await bed.tells(RemoteAudioStarted)
     await bed.tells(RemoteVideoStarted)
     assert dominant_tone(seat.sound(), SAMPLE_RATE)[0] == pytest.approx(BED_HZ, abs=5)
-    await until(lambda: len(bed.speaker.recent()) == SAMPLE_RATE and bed.session.spoken)
+    await bed.tells(SpokenBothWays)
+    await until(lambda: len(bed.speaker.recent()) == SAMPLE_RATE)
     assert dominant_tone(bed.speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(SEAT_HZ, abs=5)
     assert any(read_code(luma_of(frame)) is not None for frame in bed.pictures)
     await bed.session.close()

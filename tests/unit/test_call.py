@@ -39,6 +39,7 @@ from kiosk.bedside.call_events import (
     SendHangup,
     SendInvite,
     SendLineBusy,
+    Spoken,
     StartTimer,
     State,
     StopTimer,
@@ -74,6 +75,7 @@ def events(call_id: str) -> list[Event]:
         Hangup(30.0),
         MediaUp(call_id, 21.0),
         MediaDown(call_id, "ICE failed", 30.0),
+        Spoken(call_id),
         PeerMedia(call_id, audio=True, video=False),
         SwitchToAudio(call_id),
         LinkDown(),
@@ -223,6 +225,18 @@ def test_hanging_up_while_calling_is_a_cancel() -> None:
     assert played(CALL, Hangup(11.0))[1][0] == SendCancel("c1")
     assert played(CALL, Cancel())[1][0] == SendCancel("c1")
     assert played(CALL, ACCEPTED, Hangup(21.0))[1][0] == SendHangup("c1")
+
+
+@pytest.mark.parametrize(
+    "end", [Hangup(30.0), MediaDown("c1", "ICE failed", 30.0), Ended("c1", EndReason.HANGUP, 30.0)]
+)
+def test_that_speech_has_flowed_is_told_with_the_end(end: Event) -> None:
+    _, effects = played(*PATHS[State.CONNECTED], Spoken("c1"), end)
+    told = [effect for effect in effects if isinstance(effect, SendHangup | SendFailed | Emit)]
+    assert told
+    assert all(effect.spoken for effect in told)
+    _, effects = played(*PATHS[State.CONNECTED], end)
+    assert not any(effect.spoken for effect in effects if isinstance(effect, SendHangup | SendFailed | Emit))
 
 
 def test_a_failed_connection_is_told_to_the_desk() -> None:

@@ -240,8 +240,8 @@ def test_the_queue_place_is_shown_as_told() -> None:
 
 def test_a_forgotten_request_is_taken_back() -> None:
     state, effects = played(HELD)
-    assert (state.state, state.request_id, state.presses, state.opened_at) == (State.SENT, "r0", 2, 15.0)
-    assert effects == [Show(View(LampSign.WAITING, "sent"))]
+    assert (state.state, state.request_id, state.presses, state.opened_at) == (State.UNSENT, "r0", 2, 15.0)
+    assert effects == [SendRequest(), Show(View(LampSign.HEARD, "heard"))], "meanwhile the desk may have let it go"
     answered = replace(HELD, request=OpenRequest(request_id="r0", age=0, phase=Phase.ANSWERED))
     assert played(answered)[0].state is State.ANSWERED
 

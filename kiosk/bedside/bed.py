@@ -1,0 +1,293 @@
+"""The whole bed but for its hardware: what buttons, desk and media say, and what lamp, words and wire get.
+
+Pure: time is an argument (monotonic seconds). It joins the two machines, ``request.py`` and ``call.py``, with the
+wire between them and the desk.
+
+Theory of operation
+===================
+
+Rule 1. The call's story moves the request: a seat rings, a talk begins, a call ends by a person or by a fault.
+Which of TUICalling's events means what to the request stands in ``_TOLD``; the others are for the log.
+
+Rule 2. What closes the request ends its call; what ends a call never closes the request.
+
+Rule 3. One control, one meaning: a cancel button that hung up a call when it went down cancels nothing when it is
+then held, because a weak hand holds on.
+
+Rule 4. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from kiosk.bedside import call, call_events, request, request_events
+from kiosk.bedside.bed_events import (
+    AttendPressed,
+    CallPressed,
+    CancelHeld,
+    CancelPressed,
+    DeviceChanged,
+    Effect,
+    Event,
+    KickedOut,
+    LinkDown,
+    LinkUp,
+    OfMedia,
+    Received,
+    Refused,
+    Send,
+)
+from kiosk.bedside.call_events import Emit, Kind
+from kiosk.bedside.request_events import Link
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import CallType, EndReason, ErrorCode
+
+MAX_WORDS = 200
+"""The wire's own limit for a fault or a reason in words."""
+
+
+class Bed:
+    """One bed. *info* is its place, *devices* what it lacks from the start."""
+
+    def __init__(self, *, rules: request.Rules, info: wire.BedInfo, devices: wire.Devices) -> None:
+        self.request = request.RequestState(rules=rules)
+        self.call = call.CallState()
+        self.devices = devices
+        self._info = info
+        self._ring_s = call_events.DEFAULT_RING_S
+        self._hung_up_by_this_press = False
+        self._effects: list[Effect] = []
+        self._now = 0.0
+
+    def handle(self, event: Event, *, now: float) -> list[Effect]:
+        """Apply *event* at *now*; return the effects to perform, in order."""
+        self._effects, self._now = [], now
+        if isinstance(event, OfMedia):
+            self._call_step(event)
+        else:
+            _EVENTS[type(event)](self, event)
+        return self._effects
+
+    def snapshot(self, *, now: float) -> wire.Snapshot:
+        """All the bed knows, for the desk, after each login."""
+        return wire.Snapshot(
+            bed=self._info,
+            request=request.open_request(self.request, now=now),
+            closed=self.request.closed,
+            devices=self.devices,
+        )
+
+    # -- buttons
+
+    def _call_pressed(self, event: CallPressed) -> None:
+        self._request_step(request_events.Press(event.at, event.request_id))
+
+    def _cancel_pressed(self, event: CancelPressed) -> None:
+        self._hung_up_by_this_press = self.call.state is call_events.State.CONNECTED
+        if self._hung_up_by_this_press:
+            self._call_step(call_events.Hangup(self._now))
+
+    def _cancel_held(self, event: CancelHeld) -> None:
+        if self.call.state is call_events.State.CONNECTED:
+            self._call_step(call_events.Hangup(self._now))
+        elif not self._hung_up_by_this_press:
+            self._request_step(request_events.Cancel())
+
+    def _attend_pressed(self, event: AttendPressed) -> None:
+        self._request_step(request_events.Attend())
+
+    # -- the link
+
+    def _link_up(self, event: LinkUp) -> None:
+        self._ring_s = event.ring_s
+        self._request_step(request_events.LinkChanged(Link.UP))
+
+    def _link_down(self, event: LinkDown) -> None:
+        self._lost(Link.DOWN)
+
+    def _refused(self, event: Refused) -> None:
+        self._lost(Link.REFUSED)
+
+    def _kicked_out(self, event: KickedOut) -> None:
+        self._call_step(call_events.KickedOut(self._now))
+        self._lost(Link.REFUSED)
+
+    def _lost(self, link: Link) -> None:
+        self._call_step(call_events.LinkDown())
+        self._request_step(request_events.LinkChanged(link))
+
+    # -- messages of the desk
+
+    def _received(self, event: Received) -> None:
+        handler = _MESSAGES.get(type(event.message))
+        if handler is not None:
+            handler(self, event.message)
+
+    def _taken(self, message: wire.RequestTaken) -> None:
+        taken = request_events.Taken(message.request_id, place=message.place, retry_later=message.retry_later)
+        self._request_step(taken)
+
+    def _closed(self, message: wire.RequestClosed) -> None:
+        self._request_step(request_events.ClosedAtDesk(message.request_id, message.reason))
+
+    def _held(self, message: wire.RequestHeld) -> None:
+        self._request_step(request_events.Held(message.request, self._now))
+
+    def _allocated(self, message: wire.Allocated) -> None:
+        if message.request_id != self.request.request_id:
+            self._effects.append(Send(wire.Cancel(call_id=message.call_id)))
+            return
+        call_type = self.request.rules.call_type
+        self._call_step(
+            call_events.Call(message.call_id, message.seat, message.fence, call_type, ring_s=self._ring_s)
+        )
+
+    def _ringing(self, message: wire.Ringing) -> None:
+        self._call_step(call_events.Ringing(message.call_id))
+
+    def _answer(self, message: wire.Answer) -> None:
+        self._call_step(call_events.Answered(message.call_id, message.sdp))
+
+    def _candidate(self, message: wire.Candidate) -> None:
+        self._call_step(
+            call_events.CandidateFound(message.call_id, message.candidate, message.sdp_mid, message.sdp_mline_index)
+        )
+
+    def _accepted(self, message: wire.Accepted) -> None:
+        self._call_step(call_events.Accepted(message.call_id, message.call_type, self._now))
+
+    def _ended(self, message: wire.CallEnded) -> None:
+        self._call_step(call_events.Ended(message.call_id, message.reason, self._now))
+
+    def _peer_media(self, message: wire.MediaState) -> None:
+        self._call_step(call_events.PeerMedia(message.call_id, message.audio, message.video))
+
+    def _switch_to_audio(self, message: wire.SwitchToAudio) -> None:
+        self._call_step(call_events.SwitchToAudio(message.call_id))
+
+    def _fault(self, message: wire.Fault) -> None:
+        if message.code is ErrorCode.STALE_CALL and message.call_id is not None:
+            self._call_step(call_events.Ended(message.call_id, EndReason.FAILED, self._now))
+
+    # -- devices
+
+    def _device_changed(self, event: DeviceChanged) -> None:
+        changed = msgspec.structs.replace(self.devices, **{event.device: event.fault[:MAX_WORDS]})
+        if changed == self.devices:
+            return
+        self.devices = changed
+        self._effects.append(Send(wire.DeviceState(devices=changed)))
+        if self.call.state is call_events.State.CONNECTED:
+            self._tell_media()
+
+    def _tell_media(self) -> None:
+        video = self.call.call_type is CallType.VIDEO and not self.devices.camera
+        state = wire.MediaState(call_id=self.call.call_id, audio=not self.devices.microphone, video=video)
+        self._effects.append(Send(state))
+
+    # -- the two machines
+
+    def _request_step(self, event: request_events.Event) -> None:
+        self.request, effects = request.step(self.request, event)
+        for effect in effects:
+            if isinstance(effect, request_events.SendRequest):
+                told = request.open_request(self.request, now=self._now)
+                assert told is not None, "only an open request is sent"
+                self._effects.append(Send(wire.Request(request=told), acknowledged=True))
+            elif isinstance(effect, request_events.SendClose):
+                closing = wire.CloseRequest(request_id=effect.request_id, reason=effect.reason)
+                self._effects.append(Send(closing, acknowledged=True))
+            elif isinstance(effect, request_events.StopCall):
+                self._stop_call()
+            else:
+                self._effects.append(effect)
+
+    def _stop_call(self) -> None:
+        if self.call.state is call_events.State.CALLING:
+            self._call_step(call_events.Cancel())
+        elif self.call.state is not call_events.State.IDLE:
+            self._call_step(call_events.Hangup(self._now))
+
+    def _call_step(self, event: call_events.Event) -> None:
+        self.call, effects = call.step(self.call, event)
+        for effect in effects:
+            if isinstance(effect, call_events.ForDesk):
+                self._effects.append(Send(_message(effect)))
+            else:
+                self._effects.append(effect)
+            if isinstance(effect, Emit):
+                self._told(effect)
+
+    def _told(self, told: Emit) -> None:
+        meaning = _TOLD.get(told.kind)
+        if meaning is not None:
+            self._request_step(meaning(self, told))
+        if told.kind is Kind.BEGIN:
+            self._tell_media()
+
+
+def _began(bed: Bed, told: Emit) -> request_events.Event:
+    return request_events.CallConnected(told.call_id, told.seat, bed.call.fence)
+
+
+def _over(bed: Bed, told: Emit) -> request_events.Event:
+    if told.broken:
+        return request_events.CallBroke(told.spoken)
+    return request_events.CallEnded(told.spoken)
+
+
+_TOLD: dict[Kind, Callable[[Bed, Emit], request_events.Event]] = {
+    Kind.RINGING: lambda bed, told: request_events.SeatRings(),
+    Kind.BEGIN: _began,
+    Kind.END: _over,
+    **{kind: lambda bed, told: request_events.SeatStopped() for kind in call.ENDINGS},
+}
+
+
+def _message(effect: call_events.ForDesk) -> wire.Message:
+    match effect:
+        case call_events.SendInvite():
+            return wire.Invite(
+                call_id=effect.call_id, fence=effect.fence, call_type=effect.call_type, sdp=effect.sdp
+            )
+        case call_events.SendCancel():
+            return wire.Cancel(call_id=effect.call_id)
+        case call_events.SendHangup():
+            return wire.Hangup(call_id=effect.call_id, spoken=effect.spoken)
+        case call_events.SendFailed():
+            return wire.CallFailed(call_id=effect.call_id, why=effect.why[:MAX_WORDS], spoken=effect.spoken)
+        case _:
+            return wire.LineBusy(call_id=effect.call_id)
+
+
+_EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
+    CallPressed: Bed._call_pressed,
+    CancelPressed: Bed._cancel_pressed,
+    CancelHeld: Bed._cancel_held,
+    AttendPressed: Bed._attend_pressed,
+    LinkUp: Bed._link_up,
+    LinkDown: Bed._link_down,
+    Refused: Bed._refused,
+    KickedOut: Bed._kicked_out,
+    Received: Bed._received,
+    DeviceChanged: Bed._device_changed,
+}
+
+_MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
+    wire.RequestTaken: Bed._taken,
+    wire.RequestClosed: Bed._closed,
+    wire.RequestHeld: Bed._held,
+    wire.Allocated: Bed._allocated,
+    wire.Ringing: Bed._ringing,
+    wire.Answer: Bed._answer,
+    wire.Candidate: Bed._candidate,
+    wire.Accepted: Bed._accepted,
+    wire.CallEnded: Bed._ended,
+    wire.MediaState: Bed._peer_media,
+    wire.SwitchToAudio: Bed._switch_to_audio,
+    wire.Fault: Bed._fault,
+}

@@ -1,0 +1,125 @@
+"""What may happen at the bed and what follows from it: the events and effects of ``bed.py``.
+
+Pure values. Times are monotonic seconds, given by the shell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kiosk.bedside import call_events, request_events
+from kiosk.signaling import messages as wire
+
+Device = Literal["camera", "microphone", "speaker"]
+
+
+@dataclass(frozen=True)
+class CallPressed:
+    """The call button went down. ``request_id`` is used if this press opens a request."""
+
+    at: float
+    request_id: str
+
+
+@dataclass(frozen=True)
+class CancelPressed:
+    """The cancel button went down: in a call it hangs up, otherwise it waits for the hold."""
+
+
+@dataclass(frozen=True)
+class CancelHeld:
+    """The cancel button was held for the facility's time (or pressed, where none is set)."""
+
+
+@dataclass(frozen=True)
+class AttendPressed:
+    """Staff pressed the presence button at the bed."""
+
+
+@dataclass(frozen=True)
+class LinkUp:
+    """Logged in at the desk, whose seats ring for ``ring_s`` seconds; answer with :meth:`Bed.snapshot`."""
+
+    ring_s: float
+
+
+@dataclass(frozen=True)
+class LinkDown:
+    """The desk cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The desk refuses our login."""
+
+
+@dataclass(frozen=True)
+class KickedOut:
+    """Another device logged in with our user id."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message of the desk."""
+
+    message: wire.Message
+
+
+@dataclass(frozen=True)
+class DeviceChanged:
+    """A device failed (``fault`` says why, in words) or works again (empty)."""
+
+    device: Device
+    fault: str = ""
+
+
+OfMedia = (
+    call_events.Offered | call_events.MediaUp | call_events.MediaDown | call_events.Spoken | call_events.TimedOut
+)
+"""What the media connection and the call's timer report, as events of the call."""
+
+Event = (
+    CallPressed
+    | CancelPressed
+    | CancelHeld
+    | AttendPressed
+    | LinkUp
+    | LinkDown
+    | Refused
+    | KickedOut
+    | Received
+    | DeviceChanged
+    | OfMedia
+)
+
+
+@dataclass(frozen=True)
+class Send:
+    """Put *message* on the wire; *acknowledged*: with an id, so that silence is noticed."""
+
+    message: wire.Message
+    acknowledged: bool = False
+
+
+ForMedia = (
+    call_events.OpenMedia
+    | call_events.ApplyAnswer
+    | call_events.AddCandidate
+    | call_events.OpenGate
+    | call_events.StopVideo
+    | call_events.CloseMedia
+    | call_events.StartTimer
+    | call_events.StopTimer
+)
+"""Effects on the media connection and its timer."""
+
+Effect = (
+    Send
+    | request_events.Show
+    | request_events.Reassure
+    | call_events.Emit
+    | ForMedia
+    | request_events.Ignored
+    | call_events.Ignored
+)

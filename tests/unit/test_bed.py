@@ -1,0 +1,321 @@
+"""The bed between its buttons, its media and the desk: the two machines move together and the wire hears it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from kiosk.bedside import bed_events, call_events, request, request_events
+from kiosk.bedside.bed import Bed
+from kiosk.bedside.bed_events import (
+    AttendPressed,
+    CallPressed,
+    CancelHeld,
+    CancelPressed,
+    DeviceChanged,
+    Effect,
+    Event,
+    KickedOut,
+    LinkDown,
+    LinkUp,
+    Received,
+    Refused,
+    Send,
+)
+from kiosk.bedside.call_events import Kind, MediaDown, MediaUp, Offered, OpenMedia, Spoken, TimedOut, Timer
+from kiosk.bedside.request_events import Link
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import CallType, CloseReason, EndReason, ErrorCode, OpenRequest
+
+NOW = 100.0
+PRESS = CallPressed(NOW, "r1")
+ALLOCATED = wire.Allocated(request_id="r1", call_id="c1", fence=7, seat="nurse-1")
+ACCEPTED = wire.Accepted(call_id="c1", call_type=CallType.VIDEO)
+
+WAITING: list[Event] = [LinkUp(12.0), PRESS, Received(wire.RequestTaken(request_id="r1"))]
+RINGING: list[Event] = [
+    *WAITING,
+    Received(ALLOCATED),
+    Offered("c1", "offer"),
+    Received(wire.Ringing(call_id="c1")),
+    Received(wire.Answer(call_id="c1", sdp="answer")),
+]
+CONNECTING: list[Event] = [*RINGING, Received(ACCEPTED)]
+TALKING: list[Event] = [*CONNECTING, MediaUp("c1", NOW)]
+PATHS = {"idle": [], "waiting": WAITING, "ringing": RINGING, "connecting": CONNECTING, "talking": TALKING}
+
+
+def new_bed(devices: wire.Devices | None = None, **rules: object) -> Bed:
+    return Bed(
+        rules=request.Rules(**rules),  # type: ignore[arg-type]  # the tests' own keywords
+        info=wire.BedInfo(group="ward", room="301", bed="2"),
+        devices=devices or wire.Devices(),
+    )
+
+
+def played(*events: Event, bed: Bed | None = None) -> tuple[Bed, list[Effect]]:
+    bed, effects = bed or new_bed(), list[Effect]()
+    for event in events:
+        effects = bed.handle(event, now=NOW)
+    return bed, effects
+
+
+def sent(effects: list[Effect]) -> list[wire.Message]:
+    return [effect.message for effect in effects if isinstance(effect, Send)]
+
+
+def states(bed: Bed) -> tuple[request_events.State, call_events.State]:
+    return bed.request.state, bed.call.state
+
+
+EVERYTHING: list[Event] = [
+    PRESS,
+    CancelPressed(),
+    CancelHeld(),
+    AttendPressed(),
+    LinkUp(30.0),
+    LinkDown(),
+    Refused(),
+    KickedOut(),
+    *(
+        Received(message)
+        for message in (
+            wire.RequestTaken(request_id="r1", place=2),
+            wire.RequestClosed(request_id="r1", reason=CloseReason.CLOSED_BY_SEAT),
+            wire.RequestHeld(request=OpenRequest(request_id="r0", age=5)),
+            ALLOCATED,
+            wire.Ringing(call_id="c1"),
+            wire.Answer(call_id="c1", sdp="answer"),
+            wire.Candidate(call_id="c1", candidate="candidate:1"),
+            ACCEPTED,
+            wire.CallEnded(call_id="c1", reason=EndReason.HANGUP),
+            wire.MediaState(call_id="c1", audio=True, video=True),
+            wire.SwitchToAudio(call_id="c1"),
+            wire.Fault(code=ErrorCode.STALE_CALL, message="", call_id="c1"),
+            wire.Fault(code=ErrorCode.TOO_MANY, message=""),
+            wire.Ack(id="1"),
+        )
+    ),
+    DeviceChanged("camera", "gone"),
+    Offered("c1", "offer"),
+    MediaUp("c1", NOW),
+    MediaDown("c1", "broken", NOW),
+    Spoken("c1"),
+    TimedOut("c1", Timer.RING, NOW),
+    TimedOut("c1", Timer.CONNECT, NOW),
+]
+
+
+@pytest.mark.parametrize(("path", "event"), list(itertools.product(PATHS, EVERYTHING)))
+def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
+    bed, effects = played(*PATHS[path], event)
+    talking = bed.call.state is call_events.State.CONNECTED
+    assert (bed.request.state is request_events.State.TALKING) == talking
+    if path != "idle" and not isinstance(event, AttendPressed | CancelHeld):
+        closed = isinstance(event, Received) and isinstance(event.message, wire.RequestClosed)
+        assert closed or bed.request.request_id == "r1", "only its own ends close a request"
+    for message in sent(effects):
+        wire.Decoder(wire.FromKiosk).decode(wire.encode(message))
+
+
+def test_a_press_is_told_to_the_desk_and_asks_for_its_word() -> None:
+    _, effects = played(LinkUp(30.0), PRESS)
+    assert effects[0] == Send(wire.Request(request=OpenRequest(request_id="r1", age=0)), acknowledged=True)
+
+
+def test_the_snapshot_tells_place_request_closes_and_devices() -> None:
+    broken = wire.Devices(camera="gone")
+    bed, _ = played(PRESS, AttendPressed(), CallPressed(NOW, "r2"), bed=new_bed(broken))
+    snapshot = bed.snapshot(now=NOW + 2)
+    assert snapshot.bed == wire.BedInfo(group="ward", room="301", bed="2")
+    assert snapshot.request == OpenRequest(request_id="r2", age=2000)
+    assert [closed.request_id for closed in snapshot.closed] == ["r1"]
+    assert snapshot.devices == broken
+
+
+def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring() -> None:
+    _, effects = played(*WAITING, Received(ALLOCATED))
+    assert call_events.StartTimer("c1", Timer.RING, 12.0 + 5.0) in effects
+    assert OpenMedia("c1", CallType.VIDEO) in effects
+
+
+def test_an_allocation_for_another_request_is_given_back() -> None:
+    bed, effects = played(*WAITING, Received(wire.Allocated(request_id="old", call_id="c9", fence=1, seat="s")))
+    assert sent(effects) == [wire.Cancel(call_id="c9")]
+    assert bed.call.state is call_events.State.IDLE
+
+
+def test_a_second_allocation_is_answered_line_busy() -> None:
+    again = wire.Allocated(request_id="r1", call_id="c2", fence=8, seat="nurse-2")
+    _, effects = played(*RINGING, Received(again))
+    assert sent(effects) == [wire.LineBusy(call_id="c2")]
+
+
+def test_offer_answer_and_candidates_travel() -> None:
+    _, effects = played(*WAITING, Received(ALLOCATED), Offered("c1", "offer"))
+    assert sent(effects) == [wire.Invite(call_id="c1", fence=7, call_type=CallType.VIDEO, sdp="offer")]
+    _, effects = played(*RINGING, Received(wire.Candidate(call_id="c1", candidate="candidate:1", sdp_mid="0")))
+    assert effects == [call_events.AddCandidate("candidate:1", "0", None)]
+
+
+def test_talk_begins_when_media_flow_and_the_seat_is_told_what_it_gets() -> None:
+    bed, effects = played(*TALKING)
+    assert states(bed) == (request_events.State.TALKING, call_events.State.CONNECTED)
+    told, media = sent(effects)
+    assert isinstance(told, wire.Request)
+    assert told.request.call_id == "c1"
+    assert media == wire.MediaState(call_id="c1", audio=True, video=True)
+
+
+def test_a_bed_without_a_camera_says_so_when_the_talk_begins() -> None:
+    _, effects = played(*TALKING, bed=new_bed(wire.Devices(camera="none found")))
+    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=True, video=False)
+
+
+def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
+    gone = DeviceChanged("microphone", "unplugged")
+    bed, effects = played(*TALKING, gone)
+    assert sent(effects) == [
+        wire.DeviceState(devices=wire.Devices(microphone="unplugged")),
+        wire.MediaState(call_id="c1", audio=False, video=True),
+    ]
+    assert played(gone, bed=bed)[1] == []
+    _, effects = played(DeviceChanged("microphone"), bed=bed)
+    assert sent(effects)[0] == wire.DeviceState(devices=wire.Devices())
+    _, effects = played(*WAITING, DeviceChanged("camera", "x" * 999))
+    (state,) = sent(effects)
+    assert isinstance(state, wire.DeviceState)
+    assert len(state.devices.camera) == 200, "the wire's own limit"
+
+
+@pytest.mark.parametrize(
+    ("end", "after"),
+    [
+        (Received(wire.CallEnded(call_id="c1", reason=EndReason.HANGUP)), request_events.State.ANSWERED),
+        (CancelPressed(), request_events.State.ANSWERED),
+        (Received(wire.CallEnded(call_id="c1", reason=EndReason.SEAT_LOST)), request_events.State.UNSENT),
+        (MediaDown("c1", "the path is lost", NOW), request_events.State.UNSENT),
+        (
+            Received(wire.Fault(code=ErrorCode.STALE_CALL, message="", call_id="c1")),
+            request_events.State.UNSENT,
+        ),
+    ],
+)
+def test_a_talk_ended_by_a_person_is_answered_and_one_that_broke_is_not(
+    end: Event, after: request_events.State
+) -> None:
+    bed, effects = played(*TALKING, Spoken("c1"), end)
+    assert states(bed) == (after, call_events.State.IDLE)
+    assert bed.request.spoken
+    assert call_events.CloseMedia() in effects
+    told = [message for message in sent(effects) if isinstance(message, wire.Request)]
+    assert [message.request.spoken for message in told] == [True]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        Received(wire.CallEnded(call_id="c1", reason=EndReason.REJECTED)),
+        Received(wire.CallEnded(call_id="c1", reason=EndReason.NO_RESPONSE)),
+        MediaDown("c1", "no path", NOW),
+        TimedOut("c1", Timer.RING, NOW),
+    ],
+)
+def test_a_ringing_that_ends_leaves_the_request_sent(end: Event) -> None:
+    bed, _ = played(*RINGING, end)
+    assert states(bed) == (request_events.State.SENT, call_events.State.IDLE)
+
+
+def test_a_media_failure_tells_the_desk_whether_people_have_spoken() -> None:
+    _, effects = played(*TALKING, Spoken("c1"), MediaDown("c1", "w" * 999, NOW))
+    failed = sent(effects)[0]
+    assert failed == wire.CallFailed(call_id="c1", why="w" * 200, spoken=True)
+
+
+@pytest.mark.parametrize("path", ["waiting", "ringing", "connecting"])
+def test_holding_cancel_closes_the_request_and_ends_its_call(path: str) -> None:
+    bed, effects = played(*PATHS[path], CancelPressed(), CancelHeld())
+    assert states(bed) == (request_events.State.IDLE, call_events.State.IDLE)
+    closing = Send(wire.CloseRequest(request_id="r1", reason=CloseReason.CANCELLED), acknowledged=True)
+    assert closing in effects
+    stopped = {"waiting": [], "ringing": [wire.Cancel(call_id="c1")], "connecting": [wire.Hangup(call_id="c1")]}
+    assert sent(effects)[:-1] == stopped[path]
+
+
+def test_a_weak_hand_that_hangs_up_and_holds_on_cancels_nothing() -> None:
+    bed, _ = played(*TALKING, CancelPressed(), CancelHeld())
+    assert states(bed) == (request_events.State.ANSWERED, call_events.State.IDLE)
+    bed, _ = played(CancelPressed(), CancelHeld(), bed=bed)
+    assert bed.request.state is request_events.State.IDLE, "the next hold is meant"
+
+
+def test_where_a_press_is_enough_to_cancel_it_only_hangs_up_in_a_talk() -> None:
+    bed, effects = played(*TALKING, CancelHeld())
+    assert bed.request.state is request_events.State.ANSWERED
+    assert wire.Hangup(call_id="c1") in sent(effects)
+
+
+def test_attendance_during_a_talk_ends_both() -> None:
+    bed, effects = played(*TALKING, AttendPressed())
+    assert states(bed) == (request_events.State.IDLE, call_events.State.IDLE)
+    assert wire.Hangup(call_id="c1") in sent(effects)
+    assert wire.CloseRequest(request_id="r1", reason=CloseReason.ATTENDED) in sent(effects)
+
+
+def test_a_request_closed_at_the_desk_ends_here_too() -> None:
+    bed, _ = played(*WAITING, Received(wire.RequestClosed(request_id="r1", reason=CloseReason.CLOSED_BY_SEAT)))
+    assert bed.request.state is request_events.State.IDLE
+
+
+@pytest.mark.parametrize(
+    ("event", "link"), [(LinkDown(), Link.DOWN), (Refused(), Link.REFUSED), (KickedOut(), Link.REFUSED)]
+)
+def test_a_lost_link_is_shown_and_ends_a_ringing(event: Event, link: Link) -> None:
+    bed, _ = played(*RINGING, event)
+    assert states(bed) == (request_events.State.UNSENT, call_events.State.IDLE)
+    assert bed.request.link is link
+
+
+def test_a_talk_outlives_the_link_but_not_another_device_with_our_name() -> None:
+    assert played(*TALKING, LinkDown())[0].call.state is call_events.State.CONNECTED
+    assert played(*TALKING, KickedOut())[0].call.state is call_events.State.IDLE
+
+
+def test_what_the_seat_sends_is_told_and_video_may_go_on_as_audio() -> None:
+    bed, effects = played(*TALKING, Received(wire.MediaState(call_id="c1", audio=True, video=True)))
+    assert [effect.kind for effect in effects if isinstance(effect, call_events.Emit)] == [Kind.AUDIO, Kind.VIDEO]
+    _, effects = played(Received(wire.SwitchToAudio(call_id="c1")), bed=bed)
+    assert call_events.StopVideo() in effects
+    _, effects = played(DeviceChanged("microphone", "gone"), bed=bed)
+    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=False, video=False)
+
+
+def test_a_forgotten_request_is_taken_back_and_asserted() -> None:
+    held = OpenRequest(request_id="r0", age=5000, presses=2)
+    bed, effects = played(LinkUp(30.0), Received(wire.RequestHeld(request=held)))
+    assert bed.request.request_id == "r0"
+    assert sent(effects) == [wire.Request(request=held)]
+
+
+def test_messages_that_concern_nobody_here_change_nothing() -> None:
+    before, _ = played(*RINGING)
+    kept = states(before)
+    unconcerned: list[wire.Message] = [
+        wire.Ack(id="7"),
+        wire.Fault(code=ErrorCode.TOO_MANY, message=""),
+        wire.Fault(code=ErrorCode.STALE_CALL, message=""),
+        wire.Ping(),
+    ]
+    for message in unconcerned:
+        after, effects = played(Received(message), bed=before)
+        assert (states(after), effects) == (kept, [])
+
+
+@pytest.mark.parametrize("make", [new_bed, lambda: new_bed(call_type=CallType.AUDIO)])
+def test_the_call_is_of_the_kind_the_bed_asks_for(make: Callable[[], Bed]) -> None:
+    bed = make()
+    _, effects = played(*WAITING, Received(ALLOCATED), bed=bed)
+    assert OpenMedia("c1", bed.request.rules.call_type) in effects
+    assert bed_events.Send not in [type(effect) for effect in effects]

@@ -1,0 +1,243 @@
+"""Beds and desk together, through random histories: no request is ever left without an owner."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.request_events import State
+from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import CloseReason
+from tests.unit.ward_model import ModelBed, ModelPage, ModelWard
+
+BEDS, SEATS = 3, 2
+PATIENCE = 200
+"""Turns in which one attentive nurse must have spoken with everybody."""
+
+
+class WardHistory(RuleBasedStateMachine):
+    """Patients press, nurses answer or do not, and everything breaks at any moment."""
+
+    ward: ModelWard
+    wished: set[str]
+    """Beds whose patient has asked and was neither attended nor has cancelled."""
+
+    @initialize(queue=st.booleans(), begins=st.sampled_from(["dark", "ready", "ringing", "talking"]))
+    def opens(self, queue: bool, begins: str) -> None:
+        self.wished = set()
+        self.ward = ModelWard(beds=BEDS, seats=SEATS, queue=queue, heard=self.bed_heard)
+        if begins == "dark":
+            return
+        self.ward.settle()
+        for page in self.ward.pages.values():
+            page.wire.says(wire.SetSeatState(state="free"))
+            self.ward.calm()
+        if begins != "ready":
+            self.patient_presses(index=0)
+            self.ward.calm()
+        if begins == "talking":
+            self.page(0).accepts()
+            self.ward.calm()
+            assert self.bed(0).bed.request.state is State.TALKING
+
+    def bed(self, index: int) -> ModelBed:
+        return list(self.ward.beds.values())[index]
+
+    def page(self, index: int) -> ModelPage:
+        return list(self.ward.pages.values())[index]
+
+    # -- people
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def patient_presses(self, index: int) -> None:
+        self.ward.now += 1
+        self.bed(index).presses(self.ward.now)
+        self.wished.add(self.bed(index).user)
+
+    @rule(index=st.integers(0, BEDS - 1), attended=st.booleans(), press_first=st.booleans())
+    def somebody_ends_it_at_the_bed(self, index: int, attended: bool, press_first: bool) -> None:
+        bed = self.bed(index)
+        if attended:
+            bed.does(bed_events.AttendPressed(), self.ward.now)
+        else:
+            if press_first:
+                bed.does(bed_events.CancelPressed(), self.ward.now)
+            bed.does(bed_events.CancelHeld(), self.ward.now)
+        if not bed.open:
+            self.wished.discard(bed.user)
+
+    @rule(index=st.integers(0, SEATS - 1), state=st.sampled_from(["free", "free", "not_ready", "rest"]))
+    def nurse_chooses(self, index: int, state: str) -> None:
+        self.page(index).wire.says(wire.SetSeatState(state=state))  # type: ignore[arg-type]  # one of the three
+
+    @rule(index=st.integers(0, SEATS - 1))
+    def nurse_accepts(self, index: int) -> None:
+        page = self.page(index)
+        if page.call_id and not page.accepted:
+            page.accepts()
+
+    @rule(index=st.integers(0, SEATS - 1), how=st.sampled_from(["declines", "fails", "twice"]))
+    def nurse_leaves_the_call(self, index: int, how: str) -> None:
+        page = self.page(index)
+        if not page.call_id:
+            return
+        if how == "twice":
+            page.accepts()
+        elif how == "fails":
+            page.fails()
+        else:
+            page.declines()
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def people_speak(self, index: int) -> None:
+        bed = self.bed(index)
+        bed.does(call_events.Spoken(bed.bed.call.call_id), self.ward.now)
+
+    @rule(index=st.integers(0, SEATS - 1), bed=st.integers(0, BEDS - 1))
+    def nurse_closes(self, index: int, bed: int) -> None:
+        request_id = self.bed(bed).bed.request.request_id or "r0"
+        closing = wire.CloseRequest(request_id=request_id, reason=CloseReason.CLOSED_BY_SEAT)
+        self.page(index).wire.says(closing)
+
+    # -- the world
+
+    def bed_heard(self, bed: ModelBed, message: wire.Message) -> None:
+        if isinstance(message, wire.RequestClosed) and not bed.open:
+            self.wished.discard(bed.user)
+        elif isinstance(message, wire.RequestHeld):
+            self.wished.add(bed.user)
+
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def messages_arrive(self, data: st.DataObject, count: int) -> None:
+        self.ward.now += 1
+        for _ in range(count):
+            lines = self.ward.lines()
+            if not lines:
+                return
+            self.ward.deliver(*data.draw(st.sampled_from(lines)))
+
+    @rule()
+    def the_ward_is_quick(self) -> None:
+        self.ward.now += 1
+        self.ward.calm()
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def media_go_on(self, index: int) -> None:
+        self.ward.media_advance(self.bed(index))
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def media_break(self, index: int) -> None:
+        if self.bed(index).bed.call.call_id:
+            self.ward.media_break(self.bed(index))
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def a_wait_at_the_bed_ends(self, index: int) -> None:
+        if self.bed(index).timer is not None:
+            self.ward.now += 30
+            self.ward.bed_timer_ends(self.bed(index))
+
+    @precondition(lambda self: self.ward.timers)
+    @rule(data=st.data())
+    def a_wait_at_the_desk_ends(self, data: st.DataObject) -> None:
+        timer = data.draw(st.sampled_from(sorted(self.ward.timers, key=str)))
+        self.ward.now = max(self.ward.now, self.ward.timers[timer])
+        self.ward.desk_timer_ends(timer)
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def bed_connects_or_loses_its_link(self, index: int) -> None:
+        bed = self.bed(index)
+        if bed.wire.up:
+            self.ward.bed_loses_wire(bed)
+        else:
+            self.ward.bed_connects(bed)
+
+    @rule(index=st.integers(0, SEATS - 1))
+    def page_connects_or_loses_its_link(self, index: int) -> None:
+        page = self.page(index)
+        if page.wire.up:
+            self.ward.page_loses_wire(page)
+        else:
+            self.ward.page_connects(page)
+
+    @rule(index=st.integers(0, SEATS - 1))
+    def page_is_reloaded(self, index: int) -> None:
+        page = self.page(index)
+        self.ward.page_loses_wire(page)
+        page.leaves()
+        self.ward.page_connects(page)
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def power_is_cut_at_a_bed_whose_request_the_desk_has(self, index: int) -> None:
+        bed = self.bed(index)
+        if not bed.open or bed.bed.request.request_id in self.ward.desk.ledger.requests:
+            self.ward.power_cut(bed)
+
+    @precondition(lambda self: not any(bed.forgot for bed in self.ward.beds.values()))
+    @rule()
+    def the_desk_is_replaced_by_an_empty_one(self) -> None:
+        self.ward.now += 1
+        self.ward.desk_starts()
+
+    # -- what is always true
+
+    @invariant()
+    def the_desks_books_agree(self) -> None:
+        if hasattr(self, "ward"):
+            self.ward.check_books()
+
+    @invariant()
+    def no_request_is_without_an_owner(self) -> None:
+        for user in getattr(self, "wished", ()):
+            bed = self.ward.beds[user]
+            assert bed.open or bed.forgot, f"{user} was forgotten"
+            if bed.open:
+                self.ward.check_owner(bed)
+
+    @invariant()
+    def nobody_is_told_that_a_nurse_speaks_before_the_accept(self) -> None:
+        for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
+            if bed.bed.request.state is State.TALKING:
+                assert bed.bed.call.state is call_events.State.CONNECTED
+
+    # -- and in the end
+
+    def teardown(self) -> None:
+        if not hasattr(self, "ward"):
+            return
+        self.ward.settle()
+        for bed in self.ward.beds.values():
+            self.ward.check_agreement(bed)
+            assert bed.open or bed.user not in self.wished
+        self._one_attentive_nurse_comes()
+
+    def _one_attentive_nurse_comes(self) -> None:
+        ward, page = self.ward, self.page(0)
+        for other in ward.pages.values():
+            if other.call_id:
+                other.declines()
+        for _ in range(PATIENCE):
+            ward.settle()
+            for bed in ward.beds.values():
+                if bed.bed.request.state is State.DEFERRED:
+                    bed.presses(ward.now)
+            if page.call_id and page.accepted:
+                page.declines()
+            elif page.call_id:
+                page.accepts()
+            else:
+                page.wire.says(wire.SetSeatState(state="free"))
+            ward.settle()
+            if all(bed.bed.request.state in (State.IDLE, State.ANSWERED) for bed in ward.beds.values()):
+                return
+            if not page.call_id and ward.timers:
+                first = min(ward.timers, key=lambda timer: ward.timers[timer])
+                ward.now = max(ward.now, ward.timers[first])
+                ward.desk_timer_ends(first)
+        states = {bed.user: bed.bed.request.state for bed in ward.beds.values()}
+        raise AssertionError(f"a nurse answers everything, and still: {states}")
+
+
+TestWardHistory = WardHistory.TestCase
+TestWardHistory.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
