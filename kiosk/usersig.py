@@ -144,6 +144,8 @@ def _decode(user_sig: str) -> _Ticket:
         packed = base64.b64decode(raw.translate(_FROM_URL), validate=True)
         inflater = zlib.decompressobj()
         text = inflater.decompress(packed, MAX_JSON_BYTES)
+        if not inflater.eof or inflater.unused_data:
+            raise malformed
         return msgspec.json.decode(text, type=_Ticket)
-    except (UnicodeEncodeError, binascii.Error, zlib.error, msgspec.MsgspecError):
+    except (UnicodeError, binascii.Error, zlib.error, msgspec.MsgspecError, RecursionError):
         raise malformed from None
