@@ -7,6 +7,8 @@ of a wire and never means that our own state is wrong.
 
 from __future__ import annotations
 
+import re
+
 
 class KioskError(Exception):
     """Base of all errors of this project; its text is fit to show to a technician."""
@@ -61,7 +63,19 @@ class BudgetMissed(KioskError, AssertionError):
     """A benchmark measured a figure above its budget."""
 
 
+_WHOLE_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
+
+
 def explain(error: Exception) -> tuple[str, str]:
-    """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``."""
-    what, _, where = str(error).partition(" - at `")
-    return what, where.rstrip("`").removeprefix("$").removeprefix(".")
+    """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``.
+
+    msgspec places a field that is missing or unknown at its parent; here it is where it should be.
+    """
+    what, _, path = str(error).rpartition(" - at `")
+    if not what:
+        what, path = path, ""
+    where = path.rstrip("`").removeprefix("$").removeprefix(".")
+    field = _WHOLE_FIELD.fullmatch(what)
+    if field:
+        where = f"{where}.{field[1]}".removeprefix(".")
+    return what, where

@@ -22,9 +22,10 @@ from starlette.routing import Route
 from kiosk.desk.allocation_events import AllBusy, Reserved, SeatAsked, SeatReturned
 from kiosk.desk.registry import SEAT_TTL_S, Registry
 from kiosk.desk.relay import Relay
-from kiosk.errors import BadMessage, CredentialError, explain
+from kiosk.errors import BadMessage, CredentialError
 from kiosk.settings import Desk
 from kiosk.signaling import messages as wire
+from kiosk.signaling.messages import decode_json
 
 MAX_BODY_BYTES = 16 * 1024
 BODY_TIMEOUT_S = 10.0
@@ -226,14 +227,9 @@ async def _body(request: Request, kind: type[S]) -> S:
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     raise BadMessage("too_large", f"at most {MAX_BODY_BYTES} bytes are allowed")
-        return msgspec.json.decode(bytes(body), type=kind)
     except TimeoutError:
         raise BadMessage("bad_message", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
-    except msgspec.ValidationError as error:
-        what, field = explain(error)
-        raise BadMessage("bad_message", what, field=field) from None
-    except msgspec.DecodeError as error:
-        raise BadMessage("bad_message", f"not JSON: {error}") from None
+    return decode_json(msgspec.json.Decoder(kind), bytes(body))
 
 
 def _refusal(error: BadMessage | CredentialError) -> Response:

@@ -33,6 +33,9 @@ PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest message either end accepts. A 720p audio + video SDP is about 6 KiB."""
 
+MAX_FAULT_CHARS = 500
+"""Longest text of a :class:`Fault`. What the other end sent is quoted in it, and may be as long as a message."""
+
 UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN, description="1 to 32 of A-Z a-z 0-9 _ -")]
 Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="an id made by one of the ends")]
 Label = Annotated[str, Meta(max_length=64)]
@@ -350,7 +353,7 @@ class Fault(Message, tag="fault", frozen=True, kw_only=True):
     """Something was refused: what (``code``), where (``field``), and in words what is allowed."""
 
     code: ErrorCode
-    message: Annotated[str, Meta(max_length=500)]
+    message: Annotated[str, Meta(max_length=MAX_FAULT_CHARS)]
     field: Annotated[str, Meta(max_length=200)] = ""
     call_id: Token | None = None
 
@@ -540,6 +543,7 @@ ToSeat = (
 )
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 
 def without_id(message: M) -> M:
@@ -570,16 +574,23 @@ class Decoder:
 
     def decode(self, text: str | bytes) -> Message:
         """Decode *text* or raise :exc:`BadMessage` that says what is wrong and in which field."""
-        size = len(text)
-        if size > MAX_MESSAGE_BYTES:
+        raw = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        if len(raw) > MAX_MESSAGE_BYTES:
             raise BadMessage(
-                ErrorCode.TOO_LARGE, f"message of {size} bytes; at most {MAX_MESSAGE_BYTES} are allowed"
+                ErrorCode.TOO_LARGE, f"message of {len(raw)} bytes; at most {MAX_MESSAGE_BYTES} are allowed"
             )
-        try:
-            return self._decoder.decode(text)
-        except msgspec.ValidationError as error:
-            what, field = explain(error)
-            code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
-            raise BadMessage(code, what, field=field) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadMessage(ErrorCode.BAD_MESSAGE, f"not a JSON object of this wire: {error}") from None
+        return decode_json(self._decoder, raw)
+
+
+def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
+    """Decode *raw* or raise :exc:`BadMessage`, whatever it holds."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        what, field = explain(error)
+        code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
+        raise BadMessage(code, what[:MAX_FAULT_CHARS], field=field) from None
+    except RecursionError:
+        raise BadMessage(ErrorCode.BAD_MESSAGE, "not a JSON object of this wire: nested too deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadMessage(ErrorCode.BAD_MESSAGE, f"not a JSON object of this wire: {error}") from None
