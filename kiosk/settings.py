@@ -8,7 +8,10 @@ are not settings: they live in their own files of mode 0600 (:func:`read_secret`
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import logging
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,17 +21,38 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
+from kiosk.allowed import allowed, shown
 from kiosk.errors import SettingsError, explain
 from kiosk.usersig import USER_ID_PATTERN
 
 __all__ = ["Settings", "load", "loads", "read_secret", "save", "write_secret"]
 
-UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+log = logging.getLogger(__name__)
+
+UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN, description="1 to 32 of A-Z a-z 0-9 _ - in quotes")]
+Name = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="1 to 64 of A-Z a-z 0-9 _ - in quotes")
+]
 Label = Annotated[str, Meta(max_length=64)]
 Gpio = Annotated[int, Meta(ge=0, le=27)]
 OptionalGpio = Gpio | Literal["none"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+_PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}))?"
+DeskUrl = Annotated[
+    str,
+    Meta(
+        pattern=rf"^wss?://([^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\]){_PORT}/ws$(?!\n)",
+        description='"wss://HOST/ws" or "wss://HOST:PORT/ws"; "ws://…" to this same machine only',
+    ),
+]
+IceServer = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(stun:[^\s?:@]+{_PORT}|turns?:[^\s?:@]+{_PORT}(\?transport=(udp|tcp))?)$(?!\n)",
+        description='"stun:HOST:PORT", "turn:HOST:PORT" or "turns:HOST:PORT"',
+    ),
+]
+"""What aiortc understands; anything else would only fail when a patient calls."""
 
 MAX_FILE_BYTES = 1024 * 1024
 PREVIOUS_SUFFIX = ".previous"
@@ -54,7 +78,7 @@ class Bed(_Section, frozen=True, kw_only=True):
 class Signaling(_Section, frozen=True, kw_only=True):
     """Where the desk is and who we are."""
 
-    url: Annotated[str, Meta(pattern=r"^wss?://[^\s/]+/ws$(?!\n)")] = "ws://localhost:8080/ws"
+    url: DeskUrl = "ws://localhost:8080/ws"
     """``wss://`` anywhere; plain ``ws://`` is accepted for this same machine only."""
     ca_file: str = ""
     """PEM of the hospital's (or the desk's own) certificate authority; empty = the system's."""
@@ -117,7 +141,7 @@ class Video(_Section, frozen=True, kw_only=True):
 class Media(_Section, frozen=True, kw_only=True):
     """How media travel."""
 
-    ice_servers: tuple[Annotated[str, Meta(pattern=r"^(stun|turn|turns):\S+$")], ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
     """Explicit, empty by default: a public STUN server that does not answer costs 5 s per call."""
     interfaces: tuple[str, ...] = ()
     """Addresses to offer, e.g. ``["10.1.2.3"]``; empty = all but loopback, loopback if there is no other."""
@@ -155,7 +179,7 @@ class Desk(_Section, frozen=True, kw_only=True):
     close_from_seat: bool = False
     """Whether a seat may close a request after speech has really flowed both ways."""
     seats: tuple[Seat, ...] = ()
-    ice_servers: tuple[Annotated[str, Meta(pattern=r"^(stun|turn|turns):\S+$")], ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -176,8 +200,12 @@ def loads(text: str, *, where: str = "settings") -> Settings:
     """Parse and check TOML *text*; *where* names it in errors. Raises :exc:`SettingsError`."""
     try:
         data = tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError(f"{where}: not valid TOML: nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: not valid TOML: {error}") from None
+    except ValueError:  # int() refuses to read thousands of digits
+        raise SettingsError(f"{where}: not valid TOML: a number has too many digits") from None
     return from_mapping(data, where=where)
 
 
@@ -187,8 +215,13 @@ def from_mapping(data: Mapping[str, Any], *, where: str = "settings") -> Setting
         settings = msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
         what, key = explain(error)
-        shown = _value_at(data, key)
-        raise SettingsError(f"{where}: {key or 'top level'}{shown}: {what}") from None
+        if "unknown field" in what:  # its value stays untold: it may be a secret in the wrong place
+            wrong = f"{key}: there is no such setting; "
+        elif "missing" in what:
+            wrong = f"{key}: is missing; allowed is "
+        else:
+            wrong = f"{key}{_value_at(data, key)}: allowed is "
+        raise SettingsError(f"{where}: {wrong}{allowed(Settings, key)}") from None
     _check_together(settings, where=where)
     return settings
 
@@ -199,15 +232,16 @@ def load(path: Path) -> Settings:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
+        log.warning("- there is no settings file %s: the vendor's defaults hold", path)
         return Settings()
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_FILE_BYTES:
-        raise SettingsError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
+        raise SettingsError(f"{path}: larger than {MAX_FILE_BYTES} bytes: is it a settings file?")
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # some editors put a byte order mark first
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text: byte {error.start}") from None
+        raise SettingsError(f"{path}: not UTF-8 text, from byte {error.start} on: save it as UTF-8") from None
     return loads(text, where=str(path))
 
 
@@ -259,8 +293,10 @@ def read_secret(path: Path) -> str:
         secret = path.read_text().strip()
     except FileNotFoundError:
         raise SettingsError(f"{path}: there is no such file; it must hold the secret, mode 0600") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not text; it must hold the secret") from None
     if not secret:
         raise SettingsError(f"{path}: is empty; it must hold the secret")
     return secret
@@ -268,27 +304,37 @@ def read_secret(path: Path) -> str:
 
 def is_loopback_host(host: str) -> bool:
     """Whether only this machine can reach *host*."""
-    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _check_together(settings: Settings, *, where: str) -> None:
-    host = settings.signaling.url.split("//", 1)[1].split("/", 1)[0].rsplit(":", 1)[0]
-    if settings.signaling.url.startswith("ws://") and not is_loopback_host(host):
+    url = settings.signaling.url
+    host = re.sub(r":[0-9]+$", "", url.split("//", 1)[1].removesuffix("/ws"))
+    if url.startswith("ws://") and not is_loopback_host(host):
         raise SettingsError(
-            f"{where}: signaling.url = {settings.signaling.url!r}: plain ws:// is allowed to this machine only;"
-            " use wss://"
+            f"{where}: signaling.url = {shown(url)}: plain ws:// is allowed to this machine only; use wss://"
         )
     desk = settings.desk
     if desk.tls == "off" and not is_loopback_host(desk.host):
         raise SettingsError(
-            f"{where}: desk.tls = 'off': allowed only when desk.host is this machine, not {desk.host!r}"
+            f'{where}: desk.tls = "off": allowed only when desk.host is this machine, not {shown(desk.host)}'
         )
     if bool(desk.certificate) != bool(desk.private_key):
-        raise SettingsError(f"{where}: desk.certificate and desk.private_key are given both or neither")
-    ids = [seat.user_id for seat in desk.seats]
-    for user_id in ids:
-        if ids.count(user_id) > 1:
-            raise SettingsError(f"{where}: desk.seats: user_id {user_id!r} is given more than once")
+        given, missing = ("certificate", "private_key")[:: 1 if desk.certificate else -1]
+        raise SettingsError(
+            f"{where}: desk.{given} = {shown(getattr(desk, given))}: needs desk.{missing} too; give both or neither"
+        )
+    seats: dict[str, int] = {}
+    for number, seat in enumerate(desk.seats):
+        first = seats.setdefault(seat.user_id, number)
+        if first != number:
+            raise SettingsError(
+                f"{where}: desk.seats[{number}].user_id = {shown(seat.user_id)}: already used by"
+                f" desk.seats[{first}]; each seat has its own"
+            )
     pins: dict[int | str, str] = {}
     for key, pin in (
         ("buttons.call_pin", settings.buttons.call_pin),
@@ -297,19 +343,14 @@ def _check_together(settings: Settings, *, where: str) -> None:
         ("lamp.pin", settings.lamp.pin),
     ):
         if pin != "none" and pins.setdefault(pin, key) != key:
-            raise SettingsError(f"{where}: {key} = {pin}: already used by {pins[pin]}")
+            raise SettingsError(f"{where}: {key} = {pin}: already used by {pins[pin]}; each has its own pin")
 
 
 def _value_at(data: object, key: str) -> str:
     value: Any = data
     for part in key.replace("[", ".").replace("]", "").split("."):
-        try:
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return ""
-    if isinstance(value, dict):
-        return ""
-    return f" = {value!r}"[:120]
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return "" if isinstance(value, dict) else f" = {shown(value)}"
 
 
 def _overrides(settings: Settings) -> dict[str, dict[str, Any]]:

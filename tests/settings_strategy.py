@@ -1,0 +1,103 @@
+"""Hypothesis strategies for valid settings."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from kiosk import settings
+from kiosk.settings import Settings
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
+NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+USER_IDS = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
+GROUPS = st.lists(NAMES, max_size=3).map(tuple)
+APPS = st.integers(1, 2**32 - 1)
+PORTS = st.just("") | st.integers(0, 65535).map(":{}".format)
+HOSTS = st.sampled_from(["10.1.2.3", "desk", "desk.ward-3.example"])
+ICE_SERVERS = st.builds("stun:{}{}".format, HOSTS, PORTS) | st.builds(
+    "{}:{}{}{}".format,
+    st.sampled_from(["turn", "turns"]),
+    HOSTS,
+    PORTS,
+    st.sampled_from(["", "?transport=udp", "?transport=tcp"]),
+)
+URLS = st.builds("wss://{}{}/ws".format, HOSTS | st.just("[2001:db8::1]"), PORTS) | st.builds(
+    "ws://{}{}/ws".format, st.sampled_from(["localhost", "127.0.0.1", "[::1]"]), PORTS
+)
+SEATS = st.lists(
+    st.builds(settings.Seat, user_id=USER_IDS, name=TEXT, groups=GROUPS),
+    max_size=3,
+    unique_by=lambda seat: seat.user_id,
+).map(tuple)
+
+
+BEDS = st.builds(
+    settings.Bed,
+    group=NAMES,
+    ward=TEXT,
+    room=TEXT,
+    bed=TEXT,
+    language=st.sampled_from(["zh", "en"]),
+    priority=st.sampled_from(["normal", "urgent", "emergency"]),
+)
+SIGNALING = st.builds(
+    settings.Signaling, url=URLS, ca_file=TEXT, sdk_app_id=APPS, user_id=USER_IDS, user_sig_file=TEXT
+)
+CALLS = st.builds(
+    settings.Call,
+    type=st.sampled_from(["audio", "video"]),
+    seat=st.none() | USER_IDS,
+    urgent_after_presses=st.integers(0, 100),
+)
+VIDEO = st.builds(
+    settings.Video,
+    camera=TEXT,
+    width=st.integers(10, 120).map(lambda blocks: blocks * 16),
+    height=st.integers(45, 544).map(lambda pairs: pairs * 2),
+    fps=st.integers(5, 60),
+)
+MEDIA = st.builds(
+    settings.Media,
+    ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
+    interfaces=st.lists(TEXT, max_size=2).map(tuple),
+)
+DESKS = st.builds(
+    settings.Desk,
+    host=st.sampled_from(["127.0.0.1", "10.1.2.3", "::", "desk"]),
+    port=st.integers(0, 65535),
+    tls=st.sampled_from(["auto", "on"]),
+    sdk_app_id=APPS,
+    ring_timeout=st.floats(0, 600, exclude_min=True),
+    wrap_up=st.floats(0, 86_400),
+    next_round=st.floats(0, 600, exclude_min=True),
+    on_all_busy=st.sampled_from(["queue", "retry_later"]),
+    close_from_seat=st.booleans(),
+    seats=SEATS,
+    ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
+)
+
+
+@st.composite
+def _settings(draw: st.DrawFn) -> Settings:
+    call, cancel, attend, lamp = draw(st.permutations(range(28)))[:4]
+    return Settings(
+        bed=draw(BEDS),
+        signaling=draw(SIGNALING),
+        call=draw(CALLS),
+        buttons=settings.Buttons(
+            call_pin=call,
+            cancel_pin=draw(st.sampled_from([cancel, "none"])),
+            attend_pin=draw(st.sampled_from([attend, "none"])),
+            cancel_hold=draw(st.floats(0, 10)),
+            bounce=draw(st.floats(0.005, 0.2)),
+            simulated=draw(st.booleans()),
+        ),
+        lamp=settings.Lamp(pin=lamp),
+        audio=settings.Audio(microphone=draw(TEXT), speaker=draw(TEXT)),
+        video=draw(VIDEO),
+        media=draw(MEDIA),
+        desk=draw(DESKS),
+    )
+
+
+SETTINGS = _settings()
