@@ -79,7 +79,7 @@ async def plain_calls(
     browser: Browser, page_url: str, *, calls: int, talk_s: float, video: Video
 ) -> list[PlainCall]:
     """Make *calls* after a warm-up, each talking for *talk_s*. The bed's side runs in this process."""
-    offer_addresses([LOOPBACK])
+    offer_addresses(lambda: [LOOPBACK])
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = JitterBuffer
     page = await (await browser.new_context()).new_page()
     await page.goto(page_url)

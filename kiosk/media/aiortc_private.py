@@ -6,7 +6,7 @@ Versions are pinned for the same reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aioice.ice
 import aiortc.rtcrtpreceiver
@@ -19,16 +19,16 @@ AUDIO_PREFETCH = 0
 """
 
 
-def offer_addresses(addresses: Sequence[str]) -> None:
+def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
     """Gather candidates on *addresses* only, for every connection made from now on in this process.
 
     aioice takes every interface's address and never loopback; both are wrong for us: a virtual interface costs
-    seconds, and tests and demo run on loopback. *addresses* are IPv4 or IPv6 literals.
+    seconds, and tests and demo run on loopback. *addresses* is asked at each gathering, on the loop's thread,
+    and returns IPv4 or IPv6 literals.
     """
-    chosen = list(addresses)
 
     def get_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return [address for address in chosen if (use_ipv6 if ":" in address else use_ipv4)]
+        return [address for address in addresses() if (use_ipv6 if ":" in address else use_ipv4)]
 
     aioice.ice.get_host_addresses = get_host_addresses
 

@@ -16,17 +16,21 @@ log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 
 
-def prepare_media(interfaces: Sequence[str]) -> list[str]:
-    """Set this process up for calls: the addresses to offer, and aiortc's buffers. Returns the addresses.
+def prepare_media(interfaces: Sequence[str]) -> None:
+    """Set this process up for calls: the addresses to offer, and aiortc's buffers.
 
     *interfaces* are the settings' ``media.interfaces``; empty means every address but loopback and link-local ones,
-    and loopback where there is no other. Raises :exc:`SettingsError`.
+    and loopback where there is no other. They are looked up anew for each call: a bed starts before its network,
+    and its address may change. Raises :exc:`SettingsError`.
     """
-    addresses = [_checked(address) for address in interfaces] or local_addresses() or [LOOPBACK]
+    fixed = [_checked(address) for address in interfaces]
+
+    def addresses() -> list[str]:
+        return fixed or local_addresses() or [LOOPBACK]
+
     offer_addresses(addresses)
     shorten_audio_buffer()
-    log.info("- media addresses: %s", ", ".join(addresses))
-    return addresses
+    log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))
 
 
 def local_addresses() -> list[str]:

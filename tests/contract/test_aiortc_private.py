@@ -1,0 +1,154 @@
+"""The private names of aiortc and aioice that we touch. When an upgrade moved one, these tests say which.
+
+If one fails: read the release notes, mend ``kiosk/media/aiortc_private.py``, then this file, then the pin in
+``pyproject.toml``. A bed with the wrong one connects on the wrong interface or speaks a third of a second late.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import aioice.ice
+import aiortc.jitterbuffer
+import aiortc.rtcrtpreceiver
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtp import RtpPacket
+from aiortc.sdp import SessionDescription
+
+from kiosk.media.aiortc_private import (
+    AUDIO_CAPACITY,
+    AUDIO_PREFETCH,
+    ShortJitterBuffer,
+    offer_addresses,
+    shorten_audio_buffer,
+)
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As imported, whatever other tests have patched; and again so at the end."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
+    monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", aiortc.jitterbuffer.JitterBuffer)
+
+
+def named(module: Any, name: str) -> Any:
+    assert hasattr(module, name), f"{module.__name__}.{name} is gone: aiortc_private.py patches it"
+    return getattr(module, name)
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+# -- the names
+
+
+def test_aioice_asks_get_host_addresses_for_what_to_gather() -> None:
+    function = named(aioice.ice, "get_host_addresses")
+    assert parameters(function) == ["use_ipv4", "use_ipv6"], "aioice asks get_host_addresses something else now"
+    assert "get_host_addresses" in aioice.Connection.gather_candidates.__code__.co_names, (
+        "aioice.Connection.gather_candidates looks get_host_addresses up no more: our addresses are not used"
+    )
+
+
+def test_the_jitter_buffer_is_made_as_we_make_it() -> None:
+    buffer = named(aiortc.jitterbuffer, "JitterBuffer")
+    assert parameters(buffer) == ["capacity", "prefetch", "is_video"], "JitterBuffer takes other arguments now"
+
+
+def test_a_receiver_looks_its_jitter_buffer_up_in_its_own_module() -> None:
+    named(aiortc.rtcrtpreceiver, "JitterBuffer")
+    assert "JitterBuffer" in aiortc.RTCRtpReceiver.__init__.__code__.co_names, (
+        "RTCRtpReceiver makes its jitter buffer elsewhere: ours is not used"
+    )
+
+
+# -- what they do
+
+
+async def addresses_offered() -> set[str]:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTrack(AudioStreamTrack())
+        await peer.setLocalDescription(await peer.createOffer())
+        description = SessionDescription.parse(peer.localDescription.sdp)
+        return {candidate.ip for media in description.media for candidate in media.ice_candidates}
+    finally:
+        await peer.close()
+
+
+@pytest.mark.parametrize("addresses", [[LOOPBACK], ["127.0.0.2", "127.0.0.3"]])
+async def test_an_offer_holds_the_given_addresses_and_no_others(addresses: list[str]) -> None:
+    offer_addresses(lambda: addresses)
+    assert await addresses_offered() == set(addresses)
+
+
+async def test_the_addresses_are_asked_for_at_each_offer() -> None:
+    now = ["127.0.0.2"]
+    offer_addresses(lambda: now)
+    assert await addresses_offered() == {"127.0.0.2"}
+    now = ["127.0.0.3"]
+    assert await addresses_offered() == {"127.0.0.3"}
+
+
+async def buffer_of(kind: str) -> JitterBuffer:
+    """The jitter buffer of a new receiver, under whatever private name it keeps it."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        kept = vars(peer.addTransceiver(kind).receiver).values()
+        (buffer,) = (value for value in kept if isinstance(value, JitterBuffer))
+        return buffer
+    finally:
+        await peer.close()
+
+
+def sizes(buffer: JitterBuffer) -> tuple[int, int, bool]:
+    return buffer.capacity, vars(buffer)["_prefetch"], vars(buffer)["_is_video"]
+
+
+async def test_audio_is_received_through_a_short_buffer() -> None:
+    assert sizes(await buffer_of("audio")) == (16, 4, False), "aiortc's own audio buffer changed: is ours needed?"
+    shorten_audio_buffer()
+    buffer = await buffer_of("audio")
+    assert isinstance(buffer, ShortJitterBuffer)
+    assert sizes(buffer) == (AUDIO_CAPACITY, AUDIO_PREFETCH, False)
+
+
+async def test_video_keeps_the_buffer_of_aiortc() -> None:
+    own = sizes(await buffer_of("video"))
+    shorten_audio_buffer()
+    assert sizes(await buffer_of("video")) == own == (512, 0, True)
+
+
+def packet(sequence_number: int, timestamp: int) -> RtpPacket:
+    made = RtpPacket(sequence_number=sequence_number, timestamp=timestamp)
+    vars(made)["_data"] = b"opus"  # what a depayloader leaves for the buffer
+    return made
+
+
+def test_a_short_buffer_gives_a_frame_as_soon_as_the_next_one_begins() -> None:
+    buffer = ShortJitterBuffer(capacity=16, prefetch=4)
+    assert buffer.add(packet(0, 0)) == (False, None)
+    _, frame = buffer.add(packet(1, 960))
+    assert frame is not None
+    assert frame.timestamp == 0
+
+
+def test_a_short_buffer_stays_short_after_a_lost_packet() -> None:
+    """aiortc's own sticks at 300 ms (facts/media §4, §9): here a gap is passed within the buffer's capacity."""
+    buffer = ShortJitterBuffer(capacity=16, prefetch=4)
+    given: dict[int, int] = {}
+    for number in (0, 1, *range(3, 30)):
+        _, frame = buffer.add(packet(number, number * 960))
+        if frame is not None:
+            given[number] = frame.timestamp // 960
+    last, frame_number = max(given.items())
+    assert last == 29
+    assert last - frame_number <= AUDIO_CAPACITY
