@@ -1,0 +1,191 @@
+"""What systemd hears from a bed, over a real notification socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kiosk import settings
+from kiosk.bedside.notify import Notifier
+from kiosk.settings import Settings, save
+from tests.waiting import HANG_S
+
+NOBODY_LISTENS = 1
+"""TCP port 1 (tcpmux) of this machine."""
+
+
+class Systemd:
+    """The other end of ``NOTIFY_SOCKET``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heard: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+
+    def hears(self) -> list[str]:
+        """What has come since the last look: a datagram is there as soon as it is sent."""
+        heard: list[str] = []
+        while True:
+            try:
+                heard.append(self._socket.recv(4096).decode())
+            except BlockingIOError:
+                return heard
+
+    async def until(self, told: str, *, times: int = 1) -> None:
+        """Wait until *told* has been heard so often, whatever came before and between."""
+        async with asyncio.timeout(HANG_S):
+            while self.heard.count(told) < times:
+                self.heard.append((await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode())
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(autouse=True)
+def not_started_by_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    started = Systemd(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(started.path))
+    yield started
+    started.close()
+
+
+def say_everything(notifier: Notifier) -> None:
+    notifier.ready()
+    notifier.status("尚未连接，请使用另一个呼叫铃。")
+    notifier.alive()
+    notifier.stopping()
+
+
+def test_systemd_hears_each_word_as_it_is_said(systemd: Systemd) -> None:
+    say_everything(Notifier())
+    assert systemd.hears() == [
+        "READY=1",
+        "STATUS=尚未连接，请使用另一个呼叫铃。",
+        "WATCHDOG=1",
+        "STOPPING=1",
+    ]
+
+
+def test_a_bed_that_systemd_did_not_start_says_nothing_and_misses_nothing(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
+    notifier = Notifier()
+    say_everything(notifier)
+    assert systemd.hears() == []
+    assert notifier.watchdog_s is None
+    assert not caplog.records
+
+
+def test_without_systemd_python_a_bed_warns_and_works(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
+    monkeypatch.setenv("WATCHDOG_USEC", "20000000")
+    notifier = Notifier()
+    assert "systemd-python is missing" in caplog.text
+    say_everything(notifier)
+    assert systemd.hears() == []
+    assert notifier.watchdog_s is None
+
+
+@pytest.mark.parametrize("pid", ["", str(os.getpid())])
+def test_the_watchdog_is_fed_twice_as_often_as_it_asks(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, pid: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "20000000")
+    if pid:
+        monkeypatch.setenv("WATCHDOG_PID", pid)
+    assert Notifier().watchdog_s == 10.0
+
+
+def test_the_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "20000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
+    assert Notifier().watchdog_s is None
+
+
+@pytest.mark.parametrize("microseconds", [None, "", "soon", "-5"])
+def test_without_a_watchdog_none_is_fed(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch, microseconds: str | None
+) -> None:
+    if microseconds is not None:
+        monkeypatch.setenv("WATCHDOG_USEC", microseconds)
+    assert Notifier().watchdog_s is None
+
+
+# -- a real bed
+
+
+@pytest.fixture
+async def bed(systemd: Systemd, tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A bed process as systemd starts it, whose desk cannot be reached."""
+    save(
+        Settings(
+            bed=settings.Bed(language="en"),
+            signaling=settings.Signaling(url=f"ws://127.0.0.1:{NOBODY_LISTENS}/ws"),
+            buttons=settings.Buttons(simulated=True),
+            audio=settings.Audio(microphone="none", speaker="none"),
+            video=settings.Video(camera="none"),
+        ),
+        tmp_path / "kiosk.toml",
+    )
+    with (tmp_path / "bed.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kiosk", "run", "--settings", str(tmp_path / "kiosk.toml"), "--hand"),
+            stdin=asyncio.subprocess.PIPE,
+            stderr=log,
+            env=os.environ | {"WATCHDOG_USEC": "200000"},
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_bed_is_ready_before_its_desk_is_reached_and_says_that_it_is_not(
+    bed: asyncio.subprocess.Process, systemd: Systemd
+) -> None:
+    await systemd.until("READY=1")
+    await systemd.until("STATUS=Not connected. Please use the other bell.")
+    assert bed.stdin is not None
+    bed.stdin.write(b"call tap\n")
+    await systemd.until(
+        "STATUS=We heard you, but nobody can be reached. Please use the other bell. We keep trying."
+    )
+
+
+async def test_a_bed_feeds_the_watchdog_while_its_desk_cannot_be_reached(
+    bed: asyncio.subprocess.Process, systemd: Systemd
+) -> None:
+    await systemd.until("READY=1")
+    await systemd.until("WATCHDOG=1", times=3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_bed_told_to_stop_says_so_and_ends_in_order(
+    bed: asyncio.subprocess.Process, systemd: Systemd, number: signal.Signals, tmp_path: Path
+) -> None:
+    await systemd.until("READY=1")
+    bed.send_signal(number)
+    await systemd.until("STOPPING=1")
+    assert await asyncio.wait_for(bed.wait(), HANG_S) == 0
+    assert "Traceback" not in (tmp_path / "bed.log").read_text()
