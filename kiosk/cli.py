@@ -27,6 +27,10 @@ from kiosk.settings import Settings, load, read_secret
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
 EXIT_ERROR = 2
 EXIT_BUDGET = 1
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells have it: what was to be verified or measured is not."""
+HIGHEST_DEMO_PORT = 65534
+"""The bedside view takes the next."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,8 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KioskError as error:
         print(f"kiosk: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"kiosk: {error.filename}: cannot be used: {error.strerror}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
-        return 0
+        return EXIT_INTERRUPTED
     return status
 
 
@@ -55,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="a desk and one simulated bed, with a page for each")
     demo.add_argument("--auto", action="store_true", help="a robot answers; verifies both directions and exits")
     demo.add_argument("--no-browser", action="store_true", help="print the addresses, open no browser")
-    demo.add_argument("--port", type=int, default=8080, help="the desk's port; the bedside view takes the next")
+    demo.add_argument(
+        "--port", type=_demo_port, default=8080, help="the desk's port; the bedside view takes the next; 0 = any"
+    )
     demo.add_argument("--audio-call", action="store_true", help="the bed asks for audio calls")
     demo.set_defaults(run=_demo)
 
@@ -79,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     usersig.add_argument("user_id")
     usersig.add_argument("--days", type=int, default=180)
     usersig.set_defaults(run=_desk_usersig)
+    for action in (passphrase, code, usersig):
+        _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
     bench.add_argument("name", choices=["call"])
@@ -87,9 +100,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    if again:  # also accepted after the action; without it, what stands before the action holds
+        parser.add_argument("--settings", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return
     default = os.environ.get("KIOSK_SETTINGS", DEFAULT_SETTINGS)
     parser.add_argument("--settings", type=Path, default=Path(default), help="default: %(default)s")
+
+
+def _demo_port(text: str) -> int:
+    if text.isdecimal() and int(text) <= HIGHEST_DEMO_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: allowed is 0 to {HIGHEST_DEMO_PORT}")
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -103,15 +125,14 @@ def _log_to_stderr(verbose: bool) -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     demo: Any = _with_extra("kiosk.demo.run", "desk")
-    return int(
-        asyncio.run(
-            demo.run_demo(
-                auto=arguments.auto,
-                browser=not arguments.no_browser,
-                port=arguments.port,
-                audio_call=arguments.audio_call,
-            )
-        )
+    return _until_told_to_stop(
+        demo.run_demo(
+            auto=arguments.auto,
+            browser=not arguments.no_browser,
+            port=arguments.port,
+            audio_call=arguments.audio_call,
+        ),
+        stopped=EXIT_INTERRUPTED if arguments.auto else 0,
     )
 
 
@@ -133,7 +154,7 @@ def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.settings.resolve().parent
     prepare_media(settings.media.interfaces)
 
-    async def serve() -> None:
+    async def serve() -> int:
         with contextlib.ExitStack() as stack:
             watchers = Watchers()
             if arguments.trace is not None:
@@ -153,19 +174,23 @@ def _run(arguments: argparse.Namespace) -> int:
                 watchers=watchers,
             )
             await bedside.run()
+        return 0
 
     return _until_told_to_stop(serve())
 
 
-def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> int:
+def _until_told_to_stop(work: Coroutine[Any, Any, int], *, stopped: int = 0) -> int:
+    """Do *work*; its exit status is what it returns, or *stopped* when a signal ends it."""
+
     async def run() -> int:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        return 0
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return stopped
 
     return asyncio.run(run())
 
@@ -223,4 +248,5 @@ def _with_extra(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("kiosk"):
             raise
-        raise KioskError(f"the package {error.name!r} is missing: pip install 'bedside-kiosk[{extra}]'") from None
+        package = error.name.partition(".")[0]
+        raise KioskError(f"the package {package!r} is missing: pip install 'bedside-kiosk[{extra}]'") from None

@@ -82,7 +82,7 @@ async def run_demo(*, auto: bool, browser: bool, port: int, audio_call: bool = F
             bed = ward.bed_settings(desk.url)
             if auto:
                 return await _verify(ward, bed, desk.url)
-            return await _show(ward, bed, desk.url, port=port + 1, browser=browser)
+            return await _show(ward, bed, desk.url, port=port + 1 if port else 0, browser=browser)
         finally:
             await desk.stop()
 

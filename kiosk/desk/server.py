@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -314,7 +316,7 @@ async def _receive(websocket: WebSocket) -> str | bytes:
 
 
 class Listening(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and only stops at SIGINT and SIGTERM."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -325,6 +327,21 @@ class Listening(uvicorn.Server):
         if self.started:
             self._ready()
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop. To cancel this is to tell it: open pages are closed first, in order."""
+        serving = asyncio.ensure_future(super().serve(sockets=sockets))
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            await serving
+            raise
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: stop serving. uvicorn's own raises it again, which ends the process before it is in order."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
 
 def listen(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket. Raises :exc:`PortInUse`, which names *setting*, where the port was chosen."""
@@ -334,6 +351,9 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(1024)
+    except OverflowError:
+        listening.close()
+        raise PortInUse(f"{setting} = {port}: allowed is 0 to 65535") from None
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
