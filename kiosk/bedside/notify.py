@@ -15,6 +15,7 @@ class Notifier:
 
     def __init__(self) -> None:
         self._daemon: Any = None
+        self._unheard = False
         if "NOTIFY_SOCKET" not in os.environ:
             return
         try:
@@ -28,7 +29,7 @@ class Notifier:
         if self._daemon is None or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
             return None
         microseconds = os.environ.get("WATCHDOG_USEC", "")
-        return int(microseconds) / 2_000_000 if microseconds.isdigit() else None
+        return int(microseconds) / 2_000_000 if microseconds.isdigit() and int(microseconds) else None
 
     def ready(self) -> None:
         """The button works."""
@@ -47,5 +48,11 @@ class Notifier:
         self._send("STOPPING=1")
 
     def _send(self, state: str) -> None:
-        if self._daemon is not None:
+        if self._daemon is None:
+            return
+        try:
             self._daemon.notify(state)
+        except OSError as error:
+            if not self._unheard:
+                log.warning("x systemd does not hear us: %s", error)
+            self._unheard = True

@@ -121,13 +121,23 @@ def test_the_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatc
     assert Notifier().watchdog_s is None
 
 
-@pytest.mark.parametrize("microseconds", [None, "", "soon", "-5"])
+@pytest.mark.parametrize("microseconds", [None, "", "0", "soon", "-5"])
 def test_without_a_watchdog_none_is_fed(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch, microseconds: str | None
 ) -> None:
     if microseconds is not None:
         monkeypatch.setenv("WATCHDOG_USEC", microseconds)
     assert Notifier().watchdog_s is None
+
+
+def test_a_systemd_that_went_away_is_told_once_and_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notifier = Notifier()
+    notifier.ready()
+    notifier.alive()
+    assert len(caplog.records) == 1
 
 
 # -- a real bed
