@@ -154,6 +154,7 @@ class Bedside(Listener):
         self._do(bed_events.CancelPressed())
 
     def _cancel_held(self, at: float) -> None:
+        self._watchers.trace("cancel", ago=time.monotonic() - at)
         self._do(bed_events.CancelHeld())
 
     def _attend_pressed(self, at: float) -> None:

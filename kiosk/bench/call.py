@@ -29,6 +29,7 @@ from kiosk.errors import BudgetMissed, KioskError
 from kiosk.media.interfaces import LOOPBACK
 
 CALLS, QUICK_CALLS = 25, 8
+CANCELS, QUICK_CANCELS = 20, 4
 BASELINE_CALLS, QUICK_BASELINE_CALLS = 20, 4
 WARM_UP_CALLS = 1
 """A browser's first call is slower; the seat page is warmed by its sign-in, but codecs are not."""
@@ -42,6 +43,7 @@ LAMP = Budget(50, 20)
 RING = Budget(150, 60)
 FIRST_PICTURE = Budget(200, 50)
 FIRST_SOUND = Budget(250, 100)
+CANCEL = Budget(1000, 100)
 MAX_RSS_MB = 150
 MAX_IDLE_CPU = 0.02
 
@@ -53,6 +55,7 @@ class Measured:
     """Everything of one run. CPU in parts of a core."""
 
     calls: Sequence[Moments]
+    cancels: Sequence[Moments]
     plain: Sequence[PlainCall]
     idle_cpu: float
     idle_rss_mb: float
@@ -96,6 +99,7 @@ async def _measure(ward: Ward, browser: Browser, desk_url: str, *, quick: bool) 
         calls = [await _one_call(bed, page) for _ in range(QUICK_CALLS if quick else CALLS)]
         busy_cpu = (process.cpu_s(pid) - before) / sum(call[-1][1] - call[0][1] for call in calls)
         busy_rss_mb = process.rss_mb(pid)
+        cancels = [await _one_cancel(bed, page) for _ in range(QUICK_CANCELS if quick else CANCELS)]
     finally:
         await bed.stop()
     plain = await plain_calls(
@@ -105,7 +109,7 @@ async def _measure(ward: Ward, browser: Browser, desk_url: str, *, quick: bool) 
         talk_s=TALK_S,
         video=ward.settings.video,
     )
-    return Measured(calls, plain, idle_cpu, idle_rss_mb, busy_cpu, busy_rss_mb)
+    return Measured(calls, cancels, plain, idle_cpu, idle_rss_mb, busy_cpu, busy_rss_mb)
 
 
 def _report(measured: Measured, video: settings.Video) -> int:
@@ -134,8 +138,8 @@ def _report(measured: Measured, video: settings.Video) -> int:
 
 
 def _figures(measured: Measured) -> list[Figure]:
-    def spans(begin: str, end: str) -> list[float]:
-        firsts = [dict(reversed(call)) for call in measured.calls]
+    def spans(begin: str, end: str, calls: Sequence[Moments] = measured.calls) -> list[float]:
+        firsts = [dict(reversed(call)) for call in calls]
         return [(first[end] - first[begin]) * 1000 for first in firsts if begin in first and end in first]
 
     plain = measured.plain
@@ -162,15 +166,13 @@ def _figures(measured: Measured) -> list[Figure]:
             FIRST_SOUND,
             [call.sound_at_the_bed for call in plain],
         ),
+        Figure("cancel → the ring stops", spans("cancel", "seat call_ended", measured.cancels), CANCEL),
     ]
 
 
 async def _one_call(bed: BedProcess, page: Page) -> Moments:
     """A press, an accept as soon as the media are connected, half a second of talk, hang-up, attendance."""
-    seen = len(bed.moments())
-    await page.evaluate("kioskTrace.length = 0")
-    bed.hand("call tap")
-    await page.wait_for_selector("#incoming[open]", timeout=WAIT_S * 1000)
+    seen = await _press(bed, page)
     await page_says(page, _noted("pc_connected"), WAIT_S)
     await page.click("#accept")
     for moment in ("first_video_frame", "first_audio"):
@@ -180,6 +182,26 @@ async def _one_call(bed: BedProcess, page: Page) -> Moments:
     await page.click("#hang-up")
     await _until("the bed shows that the call is over", lambda: "shows answered" in _names(bed, seen))
     bed.hand("attend tap")
+    return await _moments(bed, page, seen)
+
+
+async def _one_cancel(bed: BedProcess, page: Page) -> Moments:
+    """A press, and as soon as the seat rings the patient takes it back."""
+    seen = await _press(bed, page)
+    bed.hand("cancel hold")
+    await page_says(page, _noted("call_ended"), WAIT_S)
+    return await _moments(bed, page, seen)
+
+
+async def _press(bed: BedProcess, page: Page) -> int:
+    seen = len(bed.moments())
+    await page.evaluate("kioskTrace.length = 0")
+    bed.hand("call tap")
+    await page.wait_for_selector("#incoming[open]", timeout=WAIT_S * 1000)
+    return seen
+
+
+async def _moments(bed: BedProcess, page: Page, seen: int) -> Moments:
     await _until("the bed is ready again", lambda: "shows ready" in _names(bed, seen))
     await page.wait_for_selector("#my-state[data-state=free]")
     moments = [(moment.event, moment.at) for moment in bed.moments()[seen:]]

@@ -120,14 +120,13 @@ class Hospital:
         bed = await self.bed_starts(self.desk.url)
         await bed.shows("ready")
 
-    async def bed_starts(self, url: str, **signaling: Any) -> Bed:
-        """Another bed of the same ward; *signaling* changes who it is."""
+    async def bed_starts(self, url: str, *, user_id: str = "", **sections: Any) -> Bed:
+        """A bed of the ward; another one with *user_id* and other settings."""
         ward = self.ward
-        if signaling:
-            changed = msgspec.structs.replace(ward.settings.signaling, **signaling)
-            ward = Ward(
-                ward.folder / signaling["user_id"], msgspec.structs.replace(ward.settings, signaling=changed)
-            )
+        if user_id:
+            signaling = msgspec.structs.replace(ward.settings.signaling, user_id=user_id)
+            changed = msgspec.structs.replace(ward.settings, signaling=signaling, **sections)
+            ward = Ward(ward.folder / user_id, changed)
             ward.folder.mkdir()
             (ward.folder / ward.settings.desk.data).symlink_to(self.ward.folder / ward.settings.desk.data)
         ward.bed_settings(url)

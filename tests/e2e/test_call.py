@@ -155,6 +155,44 @@ async def test_when_all_are_busy_a_request_queues_and_is_served(hospital: Hospit
     await other.shows("talking")
 
 
+async def test_the_more_urgent_request_is_served_first(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    assert hospital.desk is not None
+    patient = await hospital.bed_starts(hospital.desk.url, user_id="bed-302-1")
+    emergency = await hospital.bed_starts(
+        hospital.desk.url,
+        user_id="bathroom-302",
+        bed=settings.Bed(group="ward-3", room="302", priority="emergency"),
+    )
+    await asyncio.gather(patient.shows("ready"), emergency.shows("ready"))
+    hospital.bed.press()
+    await seat.answers()
+    patient.press()
+    await patient.shows("queued")
+    emergency.press()
+    await emergency.shows("queued")
+    await seat.by("hang-up").click()
+    await emergency.shows("ringing")
+    await seat.answers()
+    await emergency.shows("talking")
+    assert patient.shown()[-1] == "queued"
+
+
+async def test_a_ward_over_https_with_the_certificate_made_at_first_start(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    signaling = settings.Signaling(user_id="bed-301-2", ca_file="desk-data/certificate.pem")
+    await hospital.opens(ward_settings(desk={"tls": "on"}, signaling=signaling))
+    assert hospital.desk is not None
+    assert hospital.desk.url.startswith("https://")
+    seat = await sign_in(ignore_https_errors=True)
+    hospital.bed.press()
+    await seat.answers()
+    await hospital.bed.shows("talking")
+    await sees_the_bed(seat)
+
+
 async def test_cancel_at_the_bed_stops_the_ringing(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens()
     seat = await sign_in()
@@ -167,9 +205,6 @@ async def test_cancel_at_the_bed_stops_the_ringing(hospital: Hospital, sign_in: 
     await hospital.bed.shows("ready")
     await seat.is_("free")
     await seat.nobody_waits()
-    cancelled = await seat.page.evaluate("kioskTrace.find((moment) => moment.event === 'call_ended').at / 1000")
-    ready = [moment.at for moment in hospital.bed.process.moments() if moment.event == "shows ready"][-1]
-    assert cancelled - ready < HANG_S
 
 
 async def test_pressing_again_merges_and_raises_urgency(hospital: Hospital, sign_in: SignIn) -> None:
