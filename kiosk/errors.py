@@ -61,7 +61,20 @@ class BudgetMissed(KioskError, AssertionError):
     """A benchmark measured a figure above its budget."""
 
 
+MAX_QUOTED = 200
+"""Characters of somebody else's text that an error repeats."""
+
+
 def explain(error: Exception) -> tuple[str, str]:
-    """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``."""
-    what, _, where = str(error).partition(" - at `")
-    return what, where.rstrip("`").removeprefix("$").removeprefix(".")
+    """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``.
+
+    It may repeat what was received: that is cut short, and cannot break a log's line.
+    """
+    head, found, tail = str(error).rpartition(" - at `")
+    what, where = (head, tail) if found else (tail, "")
+    return _printable(what), _printable(where.rstrip("`").removeprefix("$").removeprefix("."))
+
+
+def _printable(text: str) -> str:
+    cut = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+    return "".join(character if character.isprintable() else "?" for character in cut)

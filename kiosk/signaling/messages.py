@@ -570,7 +570,7 @@ class Decoder:
 
     def decode(self, text: str | bytes) -> Message:
         """Decode *text* or raise :exc:`BadMessage` that says what is wrong and in which field."""
-        size = len(text)
+        size = _bytes_of(text)
         if size > MAX_MESSAGE_BYTES:
             raise BadMessage(
                 ErrorCode.TOO_LARGE, f"message of {size} bytes; at most {MAX_MESSAGE_BYTES} are allowed"
@@ -581,5 +581,30 @@ class Decoder:
             what, field = explain(error)
             code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
             raise BadMessage(code, what, field=field) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except RecursionError:
+            raise BadMessage(ErrorCode.BAD_MESSAGE, "nested too deeply") from None
+        except (msgspec.DecodeError, UnicodeError) as error:
             raise BadMessage(ErrorCode.BAD_MESSAGE, f"not a JSON object of this wire: {error}") from None
+
+
+class _Identified(msgspec.Struct):
+    id: Token | UnsetType = UNSET
+
+
+def id_of(text: str | bytes) -> str | UnsetType:
+    """The ``id`` of a message that cannot be decoded, if that much can be read: its fault shall carry it."""
+    if _bytes_of(text) > MAX_MESSAGE_BYTES:
+        return UNSET
+    try:
+        return _identified.decode(text).id
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return UNSET
+
+
+def _bytes_of(text: str | bytes) -> int:
+    if isinstance(text, bytes) or text.isascii():
+        return len(text)
+    return len(text.encode(errors="surrogatepass"))
+
+
+_identified = msgspec.json.Decoder(_Identified)
