@@ -20,6 +20,8 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kiosk import __version__
 from kiosk.errors import BudgetMissed, CredentialError, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
@@ -173,6 +175,7 @@ def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> int:
 def _desk(arguments: argparse.Namespace) -> int:
     server: Any = _with_extra("kiosk.desk.server", "desk")
     settings, data = _desk_settings(arguments)
+    importlib.import_module("kiosk.desk.listening").allow_many_connections()
     desk = server.DeskServer(settings.desk, data)
     asyncio.run(desk.run(lambda url: print(f"ready {url}", flush=True)))
     return 0
@@ -214,7 +217,17 @@ def _registry(arguments: argparse.Namespace) -> tuple[Any, Settings]:
 
 def _desk_settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     settings = load(arguments.settings)
-    return settings, arguments.settings.resolve().parent / settings.desk.data
+    folder: Path = arguments.settings.resolve().parent
+    if settings.desk.certificate:
+        settings = msgspec.structs.replace(
+            settings,
+            desk=msgspec.structs.replace(
+                settings.desk,
+                certificate=str(folder / settings.desk.certificate),
+                private_key=str(folder / settings.desk.private_key),
+            ),
+        )
+    return settings, folder / settings.desk.data
 
 
 def _with_extra(module: str, extra: str) -> Any:
