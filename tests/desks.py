@@ -50,7 +50,7 @@ class Peer:
                 self.heard.append(message)
                 if isinstance(message, wire.Ping):
                     await self.says(wire.Pong())
-                elif isinstance(message, kind) and all(
+                if isinstance(message, kind) and all(
                     getattr(message, name) == value for name, value in wanted.items()
                 ):
                     return message
@@ -66,12 +66,14 @@ class Peer:
                     return answer
 
     async def sees(self, **wanted: Any) -> wire.RequestView:
-        """The one request on a seat's board, as soon as it is as *wanted*."""
+        """A request on a seat's newest board, as soon as it is as *wanted*."""
+        boards = self.all_of(wire.Board)
+        board = boards[-1] if boards else await self.hears(wire.Board)
         while True:
-            board = await self.hears(wire.Board)
             for request in board.requests:
                 if all(getattr(request, name) == value for name, value in wanted.items()):
                     return request
+            board = await self.hears(wire.Board)
 
     async def is_closed(self) -> tuple[int, str]:
         """Wait until the desk closes; returns code and reason."""
