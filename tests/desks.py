@@ -107,6 +107,10 @@ class RunningDesk:
         return self.server.url.replace("http", "ws", 1) + "ws"
 
     @property
+    def port(self) -> int:
+        return int(self.server.url.rpartition(":")[2].strip("/"))
+
+    @property
     def secret_key(self) -> str:
         return read_secret(self.folder / "secret_key")
 

@@ -40,15 +40,11 @@ async def hasty_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield running
 
 
-def port_of(desk: RunningDesk) -> int:
-    return int(desk.server.url.rpartition(":")[2].strip("/"))
-
-
 def unread_socket(desk: RunningDesk) -> socket.socket:
     """A TCP connection that takes in as little as it can."""
     thin = socket.socket()
     thin.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    thin.connect(("127.0.0.1", port_of(desk)))
+    thin.connect(("127.0.0.1", desk.port))
     thin.setblocking(False)
     return thin
 
@@ -143,7 +139,7 @@ async def test_pings_without_a_login_do_not_fill_the_memory(
 async def test_a_connection_that_never_finishes_asking_is_ended(
     hasty_desk: RunningDesk, before: bytes, said: bytes
 ) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hasty_desk))
+    reader, writer = await asyncio.open_connection("127.0.0.1", hasty_desk.port)
     with contextlib.closing(writer):
         if before:
             writer.write(before)
