@@ -23,12 +23,14 @@ from typing import Any
 import msgspec
 
 from kiosk import __version__
-from kiosk.errors import BudgetMissed, CredentialError, KioskError, SettingsError
+from kiosk.errors import BudgetMissed, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
 
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
 EXIT_ERROR = 2
 EXIT_BUDGET = 1
+MAX_DAYS = 3650
+"""A UserSig's longest life."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,12 +202,10 @@ def _desk_code(arguments: argparse.Namespace) -> int:
 
 
 def _desk_usersig(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.days <= MAX_DAYS:
+        raise SettingsError(f"--days = {arguments.days}: allowed are 1 to {MAX_DAYS}")
     registry, _ = _registry(arguments)
-    try:
-        print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
-    except CredentialError as error:
-        print(f"kiosk: {error}", file=sys.stderr)
-        return EXIT_ERROR
+    print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
     return 0
 
 

@@ -77,7 +77,8 @@ class Registry:
 
     def issue(self, user_id: str, *, now: int, ttl_s: int | None = None) -> str:
         """A fresh UserSig. Raises :exc:`CredentialError` for a malformed user id."""
-        ttl_s = ttl_s or (SEAT_TTL_S if user_id in self._seats else KIOSK_TTL_S)
+        if ttl_s is None:
+            ttl_s = SEAT_TTL_S if user_id in self._seats else KIOSK_TTL_S
         return usersig.sign(
             user_id,
             sdk_app_id=self._settings.sdk_app_id,
