@@ -119,4 +119,4 @@ _KEY_USAGE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
-"""Server and its own authority in one. Python 3.13 checks strictly (RFC 5280) and refuses an authority without."""
+"""Server and its own authority in one; RFC 5280 (4.2.1.2, 4.2.1.3) wants an authority to say so and have an id."""

@@ -54,8 +54,6 @@ CLOSE_POLICY = 1008
 CLOSE_FAULT = 1011
 CLOSE_TRY_LATER = 1013
 SHUTDOWN_TIMEOUT_S = 3
-TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2, the oldest that is spoken; 1.3 has its own."""
 
 _HEADERS = [
     (
@@ -140,7 +138,6 @@ class DeskServer:
             server_header=False,
             ssl_certfile=certificate,
             ssl_keyfile=key,
-            ssl_ciphers=TLS_CIPHERS,
             ws_max_size=MAX_WEBSOCKET_BYTES,
             ws_ping_interval=None,
             ws_per_message_deflate=False,
