@@ -120,7 +120,7 @@ class Client:
         if message.id is not UNSET and isinstance(message.id, str):
             loop = asyncio.get_running_loop()
             self._unanswered[message.id] = loop.call_later(
-                ACK_TIMEOUT_S, self._drop, f"no answer within {ACK_TIMEOUT_S:.0f} s"
+                ACK_TIMEOUT_S, self._drop, f"no answer within {ACK_TIMEOUT_S:g} s"
             )
         return True
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.frames import Frame
 
 from kiosk import usersig
 from kiosk.desk import doors
@@ -275,8 +276,11 @@ async def test_nothing_outside_the_page_is_served(desk: RunningDesk) -> None:
             assert (await http.get(path, follow_redirects=True)).status_code == 404
 
 
-async def test_no_secret_is_in_the_log_of_a_whole_history(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_is_in_the_log_of_a_whole_history(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(Frame, "MAX_LOG_SIZE", wire.MAX_MESSAGE_BYTES)
     async with desk_running(tmp_path / "desk-data") as desk:
         registry = desk.server.registry
         registry.set_passphrase("nurse-1", PASSPHRASE)
