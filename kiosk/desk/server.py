@@ -41,8 +41,10 @@ PAGE = Path(__file__).parent / "page"
 LOGIN_TIMEOUT_S = 10.0
 """From the WebSocket's opening to the login."""
 MAX_STRANGERS = 500
-"""WebSockets that may be open without a login; beyond, the one that has been silent longest makes room. A kiosk
-logs in at once, so that those who only hold a place cannot keep it out."""
+"""WebSockets that may be open without a login; beyond, those that have been silent longest make room. A kiosk logs
+in at once, so that those who only hold a place cannot keep it out."""
+FAIR_WAIT_S = 1.0
+"""So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once."""
 HEARTBEAT_S = 5.0
 SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 """A peer that says nothing for this long is gone."""
@@ -102,7 +104,7 @@ class DeskServer:
             )
         )
         self._server: uvicorn.Server | None = None
-        self._strangers: dict[asyncio.Timeout, None] = {}
+        self._strangers: dict[asyncio.Timeout, float] = {}
         self.url = ""
 
     def app(self) -> ASGIApp:
@@ -215,21 +217,26 @@ class DeskServer:
         return None
 
     async def _first_words(self, websocket: WebSocket) -> str | bytes:
-        loop = asyncio.get_running_loop()
         limit = asyncio.timeout(LOGIN_TIMEOUT_S)
         try:
             async with limit:
-                self._strangers[limit] = None
-                if len(self._strangers) > MAX_STRANGERS:
-                    oldest = next(iter(self._strangers))
-                    del self._strangers[oldest]
-                    if not oldest.expired():
-                        oldest.reschedule(loop.time())
+                self._make_room()
+                self._strangers[limit] = asyncio.get_running_loop().time()
                 return await _receive(websocket)
         except TimeoutError:
             raise (TimeoutError if limit in self._strangers else _MakesRoom) from None
         finally:
             self._strangers.pop(limit, None)
+
+    def _make_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while len(self._strangers) >= MAX_STRANGERS:
+            oldest, since = next(iter(self._strangers.items()))
+            if now - since < FAIR_WAIT_S:
+                return
+            del self._strangers[oldest]
+            if not oldest.expired():
+                oldest.reschedule(now)
 
     def _admit(self, login: wire.Login) -> None:
         if login.version != wire.PROTOCOL_VERSION:

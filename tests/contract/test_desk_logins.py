@@ -13,7 +13,7 @@ from kiosk.desk import server
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 from tests.desks import BED, RunningDesk
-from tests.waiting import until
+from tests.waiting import HANG_S, until
 
 HOUR_S = 3600
 
@@ -145,12 +145,24 @@ async def test_those_who_only_hold_a_place_make_room_for_a_kiosk(
     desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_STRANGERS", 3)
+    monkeypatch.setattr(server, "FAIR_WAIT_S", 0.0)
     idlers = [await desk.stranger() for _ in range(3)]
     kiosk = await desk.logs_in(BED)
     assert (await idlers[0].is_closed())[0] == 1013
     assert isinstance(await kiosk.asks(wire.Pong()), wire.Ack)
     await idlers[2].says(desk.login("bed-302-1"))
     await idlers[2].hears(wire.LoginOk)
+
+
+async def test_a_crowd_that_came_just_now_is_let_in_whole(
+    desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_STRANGERS", 3)
+    monkeypatch.setattr(server, "FAIR_WAIT_S", HANG_S)
+    crowd = [await desk.stranger() for _ in range(8)]
+    for number, kiosk in enumerate(crowd):
+        await kiosk.says(desk.login(f"bed-{number}"))
+        await kiosk.hears(wire.LoginOk)
 
 
 async def test_leaving_in_the_middle_of_the_login_is_no_error(

@@ -81,6 +81,16 @@ async def test_a_host_that_is_not_ours_is_named_with_its_setting(tmp_path: Path)
     assert said.line.startswith("kiosk: desk.port = 0 at '192.0.2.1': cannot listen: ")
 
 
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "localhost"), ("127.0.0.2", "127.0.0.2")])
+async def test_the_desk_tells_an_address_at_which_it_can_be_reached(tmp_path: Path, host: str, told: str) -> None:
+    desk = await ward_in(tmp_path, host=host).start_desk()
+    async with httpx.AsyncClient(base_url=desk.url, trust_env=False, timeout=HANG_S) as http:
+        answer = await http.get("/healthz")
+    await desk.stop()
+    assert desk.url.startswith(f"http://{told}:")
+    assert answer.json()["ok"] is True
+
+
 async def test_the_secret_key_is_made_at_first_start_and_kept_at_the_second(tmp_path: Path) -> None:
     ward = ward_in(tmp_path)
     path = tmp_path / "desk-data" / "secret_key"
