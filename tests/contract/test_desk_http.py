@@ -204,6 +204,22 @@ async def test_a_reservation_cannot_be_given_back_by_another(desk: RunningDesk) 
     assert fault(await post(desk, "/api/allocate", **asking(desk, "thief"))) == (409, "busy", "")
 
 
+async def test_a_reservation_shows_where_its_client_asks_from_now(desk: RunningDesk) -> None:
+    seat = await desk.seat()
+    for room in ("301", "302"):
+        await post(desk, "/api/allocate", **asking(desk, room=room))
+        await seat.sees(room=room, state="ringing")
+
+
+async def test_a_client_of_the_plain_door_is_no_bed_before_its_snapshot(desk: RunningDesk) -> None:
+    await desk.seat()
+    await post(desk, "/api/allocate", **asking(desk))
+    client = await desk.logs_in("sip-phone")
+    answer = await client.asks(wire.Request(request=wire.OpenRequest(request_id="r", age=0)))
+    assert isinstance(answer, wire.Fault)
+    assert answer.code is wire.ErrorCode.OUT_OF_ORDER
+
+
 async def test_a_reservation_ends_with_the_ring_time_out(tmp_path: Path) -> None:
     async with desk_running(tmp_path, {"ring_timeout": 0.1}) as desk:
         await desk.seat()
