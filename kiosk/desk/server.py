@@ -43,8 +43,9 @@ LOGIN_TIMEOUT_S = 10.0
 MAX_STRANGERS = 500
 """WebSockets that may be open without a login; beyond, those that have been silent longest make room. A kiosk logs
 in at once, so that those who only hold a place cannot keep it out."""
-FAIR_WAIT_S = 1.0
-"""So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once."""
+FAIR_WAIT_S = 5.0
+"""So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once. A kiosk
+itself gives up after as much (``signaling/client.py``)."""
 HEARTBEAT_S = 5.0
 SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 """A peer that says nothing for this long is gone."""
