@@ -20,8 +20,10 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from kiosk import __version__
-from kiosk.errors import BudgetMissed, CredentialError, KioskError, SettingsError
+from kiosk.errors import BudgetMissed, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
 
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
@@ -31,6 +33,8 @@ EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it: what was to be verified or measured is not."""
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
+MAX_DAYS = 3650
+"""A UserSig's longest life."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -198,6 +202,7 @@ def _until_told_to_stop(work: Coroutine[Any, Any, int], *, stopped: int = 0) -> 
 def _desk(arguments: argparse.Namespace) -> int:
     server: Any = _with_extra("kiosk.desk.server", "desk")
     settings, data = _desk_settings(arguments)
+    importlib.import_module("kiosk.desk.listening").allow_many_connections()
     desk = server.DeskServer(settings.desk, data)
     asyncio.run(desk.run(lambda url: print(f"ready {url}", flush=True)))
     return 0
@@ -222,12 +227,10 @@ def _desk_code(arguments: argparse.Namespace) -> int:
 
 
 def _desk_usersig(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.days <= MAX_DAYS:
+        raise SettingsError(f"--days = {arguments.days}: allowed are 1 to {MAX_DAYS}")
     registry, _ = _registry(arguments)
-    try:
-        print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
-    except CredentialError as error:
-        print(f"kiosk: {error}", file=sys.stderr)
-        return EXIT_ERROR
+    print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
     return 0
 
 
@@ -239,7 +242,17 @@ def _registry(arguments: argparse.Namespace) -> tuple[Any, Settings]:
 
 def _desk_settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     settings = load(arguments.settings)
-    return settings, arguments.settings.resolve().parent / settings.desk.data
+    folder: Path = arguments.settings.resolve().parent
+    if settings.desk.certificate:
+        settings = msgspec.structs.replace(
+            settings,
+            desk=msgspec.structs.replace(
+                settings.desk,
+                certificate=str(folder / settings.desk.certificate),
+                private_key=str(folder / settings.desk.private_key),
+            ),
+        )
+    return settings, folder / settings.desk.data
 
 
 def _with_extra(module: str, extra: str) -> Any:

@@ -64,18 +64,25 @@ class BudgetMissed(KioskError, AssertionError):
 
 
 _WHOLE_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
+MAX_QUOTED = 200
+"""Characters of somebody else's text that an error repeats."""
 
 
 def explain(error: Exception) -> tuple[str, str]:
     """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``.
 
-    msgspec places a field that is missing or unknown at its parent; here it is where it should be.
+    msgspec places a field that is missing or unknown at its parent; here it is where it should be. What was
+    received may be repeated: that is cut short, and cannot break a log's line.
     """
-    what, _, path = str(error).rpartition(" - at `")
-    if not what:
-        what, path = path, ""
+    head, found, tail = str(error).rpartition(" - at `")
+    what, path = (head, tail) if found else (tail, "")
     where = path.rstrip("`").removeprefix("$").removeprefix(".")
     field = _WHOLE_FIELD.fullmatch(what)
     if field:
         where = f"{where}.{field[1]}".removeprefix(".")
-    return what, where
+    return _printable(what), _printable(where)
+
+
+def _printable(text: str) -> str:
+    cut = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+    return "".join(character if character.isprintable() else "?" for character in cut)

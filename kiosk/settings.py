@@ -164,7 +164,7 @@ class Desk(_Section, frozen=True, kw_only=True):
     tls: Literal["auto", "on", "off"] = "auto"
     """``auto``: https unless only this machine can reach the desk; ``off`` is refused for other hosts."""
     certificate: str = ""
-    """PEM of the operator's certificate chain; empty = one made at first start."""
+    """PEM of the operator's certificate chain; empty = one made at first start. Relative to the settings file."""
     private_key: str = ""
     data: str = "desk-data"
     """Folder for the SecretKey, the certificate and the seats' sign-in secrets; relative to the settings file."""

@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.request_events import View
-from kiosk.desk.server import Listening, listen
+from kiosk.desk.listening import Listening, listen
 from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import SimulatedSpeaker

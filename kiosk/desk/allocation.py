@@ -99,9 +99,10 @@ class Allocation:
 def said(books: Books, event: Said) -> None:
     """Hand a message to the function of its type, if its sender may say it."""
     kind = type(event.message)
+    bed = books.ledger.beds.get(event.user_id)
     if event.user_id in books.ledger.seats:
         handler = _FROM_SEAT.get(kind)
-    elif event.user_id in books.ledger.beds or kind is wire.Snapshot:
+    elif (bed is not None and not bed.external) or kind is wire.Snapshot:
         handler = _FROM_BED.get(kind)
     else:
         what = "a kiosk sends its snapshot first, right after the login"
@@ -127,7 +128,9 @@ def asked(books: Books, event: SeatAsked) -> None:
     held = books.ledger.request_of(event.user_id, external=True)
     if held is not None:
         books.end(books.ledger.leases[held.call_id or ""], EndReason.CANCELLED)
-    books.ledger.beds.setdefault(event.user_id, Bed(event.user_id, event.bed, external=True))
+    bed = books.ledger.beds.get(event.user_id)
+    if bed is None or bed.external:
+        books.ledger.beds[event.user_id] = Bed(event.user_id, event.bed, external=True)
     request = Request(event.request, event.user_id, event.bed.group, books.now, external=True)
     candidates = books.ledger.candidates(request)
     if not candidates:

@@ -9,26 +9,34 @@ could sign in as the nurse.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
+from collections import Counter
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kiosk.desk.allocation_events import AllBusy, Reserved, SeatAsked, SeatReturned
 from kiosk.desk.registry import SEAT_TTL_S, Registry
 from kiosk.desk.relay import Relay
-from kiosk.errors import BadMessage, CredentialError
-from kiosk.settings import Desk
+from kiosk.errors import BadMessage, CredentialError, SettingsError
+from kiosk.settings import Desk, Seat
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import decode_json
 
+log = logging.getLogger(__name__)
+
 MAX_BODY_BYTES = 16 * 1024
 BODY_TIMEOUT_S = 10.0
+MAX_WAITING_SIGN_INS = 64
+"""Passphrases are checked one after the other, so that guessing them costs one core and no seat's calls."""
+MAX_WAITING_PER_ADDRESS = 4
+"""So that whoever guesses leaves room for the others."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -119,12 +127,13 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault
 
 
-_STATUS = {"bad_message": 400, "too_large": 413, "too_many": 429, "busy": 409}
+_STATUS = {"bad_message": 400, "too_large": 413, "too_many": 429, "busy": 409, "unavailable": 503}
 
 
 def answer(body: msgspec.Struct, status: int = 200) -> Response:
     """*body* as JSON."""
-    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json")
+    headers = {"cache-control": "no-store"}
+    return Response(msgspec.json.encode(body), status, headers=headers, media_type="application/json")
 
 
 def refuse(code: str, message: str, field: str = "") -> Response:
@@ -139,7 +148,9 @@ class Doors:
         self._settings = settings
         self._registry = registry
         self._relay = relay
-        self._one_at_a_time = asyncio.Lock()
+        self._one_passphrase = asyncio.Lock()
+        self._one_code = asyncio.Lock()
+        self._waiting: Counter[str] = Counter()
 
     def routes(self) -> list[Route]:
         """All of it."""
@@ -152,15 +163,12 @@ class Doors:
     async def _sign_in(self, request: Request) -> Response:
         try:
             asked = await _body(request, SignIn)
-            async with self._one_at_a_time:
-                if asked.code:
-                    seat = await asyncio.to_thread(self._registry.use_code, asked.code, now=int(time.time()))
-                else:
-                    seat = await asyncio.to_thread(
-                        self._registry.check_passphrase, asked.user_id, asked.passphrase, now=time.monotonic()
-                    )
+            seat = await (self._by_code(asked.code) if asked.code else self._by_passphrase(asked, request))
         except (BadMessage, CredentialError) as error:
             return _refusal(error)
+        except SettingsError as error:
+            log.error("x sign-in: %s", error)
+            return refuse("unavailable", "the desk cannot read or write its sign-in secrets: see its log")
         now = int(time.time())
         return answer(
             Ticket(
@@ -171,6 +179,29 @@ class Doors:
                 name=seat.name or seat.user_id,
             )
         )
+
+    async def _by_code(self, code: str) -> Seat:
+        async with self._one_code:
+            return await asyncio.to_thread(self._registry.use_code, code, now=int(time.time()))
+
+    async def _by_passphrase(self, asked: SignIn, request: Request) -> Seat:
+        address = request.client.host if request.client else ""
+        crowded = self._waiting.total() >= MAX_WAITING_SIGN_INS
+        if crowded or self._waiting[address] >= MAX_WAITING_PER_ADDRESS:
+            raise CredentialError("too_many", "too many sign-ins at this moment: try again")
+        self._waiting[address] += 1
+        try:
+            async with self._one_passphrase:
+                return await asyncio.to_thread(
+                    self._registry.check_passphrase,
+                    asked.user_id,
+                    asked.passphrase,
+                    now=time.monotonic(),
+                    address=address,
+                )
+        finally:
+            self._waiting[address] -= 1
+            self._waiting += Counter()  # drops those that are zero
 
     async def _allocate(self, request: Request) -> Response:
         now = int(time.time())
@@ -228,7 +259,9 @@ async def _body(request: Request, kind: type[S]) -> S:
                 if len(body) > MAX_BODY_BYTES:
                     raise BadMessage("too_large", f"at most {MAX_BODY_BYTES} bytes are allowed")
     except TimeoutError:
-        raise BadMessage("bad_message", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
+        raise BadMessage("bad_message", f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from None
+    except ClientDisconnect:
+        raise BadMessage("bad_message", "the body did not arrive: its sender has gone") from None
     return decode_json(msgspec.json.Decoder(kind), bytes(body))
 
 

@@ -38,7 +38,7 @@ BOARD_INTERVAL_S = 0.1
 
 
 class Connection:
-    """One logged-in user's way out; the server's writer task empties ``outbox``. ``None`` = close."""
+    """One logged-in user's way out; the server's writer task empties ``outbox``."""
 
     def __init__(self, user_id: str, close: Callable[[str], None]) -> None:
         self.user_id = user_id
@@ -52,6 +52,13 @@ class Connection:
         except asyncio.QueueFull:
             log.warning("x %s is too slow, closing", self.user_id)
             self.close("too slow")
+
+    def dismiss(self, last: wire.Message, reason: str) -> None:
+        """Close with *last* as the last word, also when the peer is behind: the rest concerns it no more."""
+        while not self.outbox.empty():
+            self.outbox.get_nowait()
+        self.outbox.put_nowait(last)
+        self.close(reason)
 
 
 class Relay:
@@ -75,8 +82,7 @@ class Relay:
         older = self._connections.get(connection.user_id)
         self._connections[connection.user_id] = connection
         if older is not None:
-            older.send(wire.KickedOut())
-            older.close("kicked out")
+            older.dismiss(wire.KickedOut(), "kicked out")
         log.info("- %s connected as %s", connection.user_id, "seat" if seat else "kiosk")
         if seat is not None:
             groups = frozenset(seat.groups)
@@ -95,7 +101,9 @@ class Relay:
 
     def said(self, connection: Connection, message: wire.Message) -> None:
         """A decoded message of a logged-in user; answered by ``ack`` or ``fault`` when it carries an id."""
-        effects = self.handle(Said(connection.user_id, message), answer_to=message)
+        effects: list[Effect] = []
+        if not isinstance(message, wire.Pong):
+            effects = self.handle(Said(connection.user_id, message), answer_to=message)
         if isinstance(message.id, str) and not any(_is_fault(effect, connection.user_id) for effect in effects):
             connection.send(wire.Ack(id=message.id))
 

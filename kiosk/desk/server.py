@@ -6,18 +6,17 @@ Starlette on uvicorn, one process, one event loop. The wire is that of ``kiosk/s
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
+import msgspec
 import uvicorn
+from msgspec import UnsetType
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -26,11 +25,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kiosk.desk import doors
-from kiosk.desk.certificate import ensure_certificate
+from kiosk.desk.certificate import check_pair, ensure_certificate
 from kiosk.desk.ledger import Rules
+from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, listen
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
-from kiosk.errors import BadMessage, CredentialError, PortInUse, SettingsError
+from kiosk.errors import BadMessage, CredentialError
 from kiosk.settings import Desk, is_loopback_host
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
@@ -40,6 +40,12 @@ log = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
 LOGIN_TIMEOUT_S = 10.0
 """From the WebSocket's opening to the login."""
+MAX_STRANGERS = 500
+"""WebSockets that may be open without a login; beyond, those that have been silent longest make room. A kiosk logs
+in at once, so that those who only hold a place cannot keep it out."""
+FAIR_WAIT_S = 5.0
+"""So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once. A kiosk
+itself gives up after as much (``signaling/client.py``)."""
 HEARTBEAT_S = 5.0
 SILENCE_LIMIT_S = 3 * HEARTBEAT_S
 """A peer that says nothing for this long is gone."""
@@ -48,6 +54,8 @@ MAX_WEBSOCKET_BYTES = 4 * wire.MAX_MESSAGE_BYTES
 MAX_BAD_MESSAGES = 20
 """Bad messages a connection may send in all before it is closed for abuse (design §8)."""
 CLOSE_POLICY = 1008
+CLOSE_FAULT = 1011
+CLOSE_TRY_LATER = 1013
 SHUTDOWN_TIMEOUT_S = 3
 
 _HEADERS = [
@@ -64,7 +72,7 @@ _HEADERS = [
 
 
 class _Headers:
-    """Adds the security headers to every HTTP answer."""
+    """Adds the security headers to every HTTP answer that has not its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -72,7 +80,9 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_HEADERS]
+                given = list(message.get("headers", []))
+                names = {name.lower() for name, _ in given}
+                message["headers"] = given + [header for header in _HEADERS if header[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
@@ -95,12 +105,13 @@ class DeskServer:
             )
         )
         self._server: uvicorn.Server | None = None
+        self._strangers: dict[asyncio.Timeout, float] = {}
         self.url = ""
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The ASGI application."""
         api = doors.Doors(self.settings, self.registry, self.relay)
-        return Starlette(
+        routes = Starlette(
             routes=[
                 Route("/", self._index),
                 Route("/healthz", self._health),
@@ -108,29 +119,31 @@ class DeskServer:
                 WebSocketRoute("/ws", self._websocket),
                 Mount("/page", StaticFiles(directory=PAGE)),
             ],
-            middleware=[Middleware(_Headers)],
         )
+        return _Headers(routes)  # outermost: an internal error's answer has them, too
 
     async def run(self, ready: Callable[[str], None] = lambda url: None) -> None:
         """Serve until :meth:`stop` or a signal; *ready* is called with the page's URL.
 
-        Raises :exc:`PortInUse`, :exc:`SettingsError`.
+        Raises :exc:`~kiosk.errors.PortInUse`, :exc:`~kiosk.errors.SettingsError`.
         """
         certificate, key = self._tls_files()
         listening = listen(self.settings.host, self.settings.port, "desk.port")
         scheme = "https" if certificate else "http"
-        host = "localhost" if is_loopback_host(self.settings.host) else self.settings.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104  (the operator asked for every interface; here it is only named)
-            host = socket.gethostname()
-        self.url = f"{scheme}://{host}:{listening.getsockname()[1]}/"
+        self.url = f"{scheme}://{_reachable(self.settings.host)}:{listening.getsockname()[1]}/"
         config = uvicorn.Config(
             self.app(),
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
             log_config=None,
+            log_level="warning",  # at "debug" it would log every frame, the UserSig in it
             access_log=False,
+            server_header=False,
             ssl_certfile=certificate,
             ssl_keyfile=key,
             ws_max_size=MAX_WEBSOCKET_BYTES,
             ws_ping_interval=None,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             lifespan="off",
         )
@@ -152,13 +165,11 @@ class DeskServer:
         wanted = settings.tls == "on" or (settings.tls == "auto" and not is_loopback_host(settings.host))
         if not wanted:
             return None, None
+        certificate, key = Path(settings.certificate), Path(settings.private_key)
         if not settings.certificate:
             certificate, key = ensure_certificate(self._data, settings.host)
-            return str(certificate), str(key)
-        for setting, path in (("certificate", settings.certificate), ("private_key", settings.private_key)):
-            if not Path(path).is_file():
-                raise SettingsError(f"desk.{setting} = {path!r}: there is no such file")
-        return settings.certificate, settings.private_key
+        check_pair(certificate, key)
+        return str(certificate), str(key)
 
     # -- HTTP
 
@@ -171,39 +182,75 @@ class DeskServer:
     # -- WebSocket
 
     async def _websocket(self, websocket: WebSocket) -> None:
-        await websocket.accept()
         try:
+            await websocket.accept()
             login = await self._login(websocket)
             if login is not None:
                 await _Session(self, websocket, login).run()
-        except WebSocketDisconnect:
-            pass
+        except (WebSocketDisconnect, OSError):
+            pass  # it left while we were greeting it
 
     async def _login(self, websocket: WebSocket) -> wire.Login | None:
+        who = "somebody"
+        text: str | bytes = ""
         try:
-            text = await asyncio.wait_for(_receive(websocket), LOGIN_TIMEOUT_S)
-            message = _FROM_KIOSK.decode(text)
-            if not isinstance(message, wire.Login):
+            text = await self._first_words(websocket)
+            login = _FROM_KIOSK.decode(text)
+            if not isinstance(login, wire.Login):
                 raise BadMessage(ErrorCode.OUT_OF_ORDER, "the first message must be 'login'", field="type")
-            if message.version != wire.PROTOCOL_VERSION:
-                raise BadMessage(
-                    ErrorCode.VERSION, f"this desk speaks version {wire.PROTOCOL_VERSION}", field="version"
-                )
-            self.registry.verify(message.user_id, message.sdk_app_id, message.user_sig, now=int(time.time()))
-            if self.relay.is_connected(message.user_id) and not message.takeover:
-                raise BadMessage(ErrorCode.NOT_ALLOWED, "this user is signed in elsewhere", field="takeover")
+            who = login.user_id
+            self._admit(login)
+        except _MakesRoom:
+            await _end(websocket, CLOSE_TRY_LATER, "too many connections without a login")
+            return None
         except TimeoutError:
-            fault = wire.Fault(code=ErrorCode.OUT_OF_ORDER, message=f"no login within {LOGIN_TIMEOUT_S:.0f} s")
+            fault = wire.Fault(code=ErrorCode.OUT_OF_ORDER, message=f"no login within {LOGIN_TIMEOUT_S:g} s")
         except CredentialError as error:
-            log.warning("x login refused: %s: %s", error.code, error)
             fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field="user_sig")
         except BadMessage as error:
             fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
         else:
-            return message
-        await websocket.send_text(wire.encode(fault))
-        await websocket.close(CLOSE_POLICY, fault.code.value)
+            return login
+        address = websocket.client.host if websocket.client else "?"
+        log.warning("x login of %s from %s refused: %s: %s", who, address, fault.code.value, fault.message)
+        await _send(websocket, msgspec.structs.replace(fault, id=wire.id_of(text)))
+        await _end(websocket, CLOSE_POLICY, fault.code.value)
         return None
+
+    async def _first_words(self, websocket: WebSocket) -> str | bytes:
+        limit = asyncio.timeout(LOGIN_TIMEOUT_S)
+        try:
+            async with limit:
+                self._make_room()
+                self._strangers[limit] = asyncio.get_running_loop().time()
+                return await _receive(websocket)
+        except TimeoutError:
+            raise (TimeoutError if limit in self._strangers else _MakesRoom) from None
+        finally:
+            self._strangers.pop(limit, None)
+
+    def _make_room(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while len(self._strangers) >= MAX_STRANGERS:
+            oldest, since = next(iter(self._strangers.items()))
+            if now - since < FAIR_WAIT_S:
+                return
+            del self._strangers[oldest]
+            if not oldest.expired():
+                oldest.reschedule(now)
+
+    def _admit(self, login: wire.Login) -> None:
+        if login.version != wire.PROTOCOL_VERSION:
+            raise BadMessage(
+                ErrorCode.VERSION, f"this desk speaks version {wire.PROTOCOL_VERSION}", field="version"
+            )
+        self.registry.verify(login.user_id, login.sdk_app_id, login.user_sig, now=int(time.time()))
+        if self.relay.is_connected(login.user_id) and not login.takeover:
+            raise BadMessage(ErrorCode.NOT_ALLOWED, "this user is signed in elsewhere", field="takeover")
+
+
+class _MakesRoom(Exception):
+    """Of the connections without a login this one has been silent longest, and there are too many."""
 
 
 class _Session:
@@ -237,27 +284,34 @@ class _Session:
         )
         self._desk.relay.arrive(self._connection, seat=self._seat, call_id=self._login.call_id)
         jobs: list[Callable[[], Awaitable[None]]] = [self._read, self._write, self._beat]
-        self._tasks = [asyncio.create_task(_quietly(job)) for job in jobs]
+        self._tasks = [asyncio.create_task(_until_it_leaves(job)) for job in jobs]
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._desk.relay.leave(self._connection)
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        code = CLOSE_POLICY
+        for fault in ended:
+            if isinstance(fault, Exception):
+                log.error("x %s: the desk failed at its message", self._login.user_id, exc_info=fault)
+                self._closing, code = "the desk failed", CLOSE_FAULT
         if self._closing:
-            await _quietly(self._say_goodbye)
+            await _until_it_leaves(lambda: self._say_goodbye(code))
 
     def _close(self, reason: str) -> None:
-        self._closing = reason
-        for task in self._tasks:
-            task.cancel()
+        if not self._closing:
+            self._closing = reason
+            for task in self._tasks:
+                task.cancel()
 
-    async def _say_goodbye(self) -> None:
-        async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
-            while not self._connection.outbox.empty():
-                await self._websocket.send_text(wire.encode(self._connection.outbox.get_nowait()))
-            await self._websocket.close(CLOSE_POLICY, self._closing)
+    async def _say_goodbye(self, code: int) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                while not self._connection.outbox.empty():
+                    await _send(self._websocket, self._connection.outbox.get_nowait())
+                await _end(self._websocket, code, self._closing)
 
     async def _read(self) -> None:
         while True:
@@ -268,15 +322,15 @@ class _Session:
                 if isinstance(message, wire.Login):
                     raise BadMessage(ErrorCode.OUT_OF_ORDER, "already logged in", field="type")
             except BadMessage as error:
-                self._complain(error)
+                self._complain(error, wire.id_of(text))
                 continue
-            if not isinstance(message, wire.Pong):
-                self._desk.relay.said(self._connection, message)
+            self._desk.relay.said(self._connection, message)
 
-    def _complain(self, error: BadMessage) -> None:
+    def _complain(self, error: BadMessage, asked: str | UnsetType) -> None:
         self._bad += 1
         log.warning("x %s: bad message %d: %s at %r", self._login.user_id, self._bad, error, error.field)
-        self._connection.send(wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field))
+        fault = wire.Fault(id=asked, code=ErrorCode(error.code), message=str(error), field=error.field)
+        self._connection.send(fault)
         if self._bad >= MAX_BAD_MESSAGES:
             what = f"{MAX_BAD_MESSAGES} bad messages: closing"
             self._connection.send(wire.Fault(code=ErrorCode.TOO_MANY, message=what))
@@ -284,27 +338,36 @@ class _Session:
 
     async def _write(self) -> None:
         while True:
-            message = await self._connection.outbox.get()
-            await self._websocket.send_text(wire.encode(message))
+            await _send(self._websocket, await self._connection.outbox.get())
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             if time.monotonic() - self._heard_at > SILENCE_LIMIT_S:
                 log.warning("x %s is silent, closing", self._login.user_id)
+                self._close("silent")
                 return
             self._connection.send(wire.Ping())
 
 
-async def _quietly(job: Callable[[], Awaitable[None]]) -> None:
+async def _until_it_leaves(job: Callable[[], Awaitable[None]]) -> None:
     """Run *job*; a peer that has gone is its normal end."""
-    try:
+    with suppress(WebSocketDisconnect):
         await job()
-    except (WebSocketDisconnect, ConnectionError, TimeoutError):
-        pass
-    except RuntimeError as error:
-        # Starlette's way of saying that the peer closed while we were sending.
-        log.debug("- connection ended: %s", error)
+
+
+async def _send(websocket: WebSocket, message: wire.Message) -> None:
+    """Raises :exc:`WebSocketDisconnect` when the peer has gone."""
+    text = wire.encode(message)
+    try:
+        await websocket.send_text(text)
+    except _CLOSED_MEANWHILE:
+        raise WebSocketDisconnect from None
+
+
+async def _end(websocket: WebSocket, code: int, reason: str) -> None:
+    with suppress(WebSocketDisconnect, *_CLOSED_MEANWHILE):
+        await websocket.close(code, reason)
 
 
 async def _receive(websocket: WebSocket) -> str | bytes:
@@ -315,54 +378,15 @@ async def _receive(websocket: WebSocket) -> str | bytes:
     return text if text is not None else event.get("bytes") or b""
 
 
-class Listening(uvicorn.Server):
-    """Tells when it listens, and only stops at SIGINT and SIGTERM."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started:
-            self._ready()
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop. To cancel this is to tell it: open pages are closed first, in order."""
-        serving = asyncio.ensure_future(super().serve(sockets=sockets))
-        try:
-            await asyncio.shield(serving)
-        except asyncio.CancelledError:
-            self.should_exit = True
-            await serving
-            raise
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: stop serving. uvicorn's own raises it again, which ends the process before it is in order."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+def _reachable(host: str) -> str:
+    if host in ("localhost", "127.0.0.1", "::1", "[::1]"):
+        return "localhost"
+    if host in ("0.0.0.0", "::"):  # noqa: S104  (the operator asked for every interface; here it is only named)
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
-def listen(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket. Raises :exc:`PortInUse`, which names *setting*, where the port was chosen."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(1024)
-    except OverflowError:
-        listening.close()
-        raise PortInUse(f"{setting} = {port}: allowed is 0 to 65535") from None
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortInUse(
-                f"{setting} = {port}: another program listens at {host}:{port}; stop it or choose another port"
-            ) from None
-        raise PortInUse(f"{setting} = {port} at {host!r}: cannot listen: {error.strerror}") from None
-    return listening
-
-
+_CLOSED_MEANWHILE = (OSError, RuntimeError)
+"""How uvicorn and Starlette say that a WebSocket cannot be written to any more."""
 _FROM_KIOSK = wire.Decoder(wire.FromKiosk)
 _FROM_SEAT = wire.Decoder(wire.FromSeat)

@@ -37,7 +37,12 @@ MAX_RETRY_S = 8.0
 REFUSED_RETRY_S = 15.0
 """After a refused login: somebody has to mend it, but nobody should have to restart the bed."""
 KICKED_RETRY_S = 60.0
+"""Waits are these at most, and at least half."""
 OUTBOX_LIMIT = 256
+
+_FRAMES = logging.getLogger(f"{__name__}.frames")
+_FRAMES.setLevel(logging.INFO)
+"""websockets logs frames at DEBUG, and our first one holds the UserSig."""
 
 
 class Listener(ABC):
@@ -90,6 +95,8 @@ class Client:
         self._takeover = True
         self._socket: ClientConnection | None = None
         self._next_id = 0
+        self._failures = 0
+        self._dropped = ""
 
     @property
     def connected(self) -> bool:
@@ -113,38 +120,46 @@ class Client:
         if message.id is not UNSET and isinstance(message.id, str):
             loop = asyncio.get_running_loop()
             self._unanswered[message.id] = loop.call_later(
-                ACK_TIMEOUT_S, self._drop, f"no answer within {ACK_TIMEOUT_S:.0f} s"
+                ACK_TIMEOUT_S, self._drop, f"no answer within {ACK_TIMEOUT_S:g} s"
             )
         return True
 
     async def run(self) -> None:
-        """Connect and stay connected until cancelled."""
-        tls = self._tls_context()
-        failures = 0
+        """Connect and stay connected until cancelled.
+
+        A certificate authority's file that is missing or damaged is no reason to leave the bed without a button: it
+        is read at each try.
+        """
         while True:
-            try:
-                await self._connect_once(tls)
-                failures = 0
-                wait = self._chance.uniform(0, FIRST_RETRY_S)
-            except Refused as error:
-                log.warning("x login refused: %s: %s", error.code, error)
-                self._listener.refused(error.code, str(error))
-                wait = REFUSED_RETRY_S
-            except _KickedOut as error:
-                log.warning("x kicked out: %s", error)
-                self._listener.kicked_out(str(error))
-                self._takeover = False
-                wait = KICKED_RETRY_S
-            except (OSError, TimeoutError, websockets.WebSocketException, BadMessage) as error:
-                failures += 1
-                words = _in_words(error)
-                log.warning("x desk %s: %s", self._url, words)
-                self._listener.link_down(words)
-                ceiling = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures, 10))
-                wait = self._chance.uniform(ceiling / 2, ceiling)
-            await asyncio.sleep(wait)
+            wait_s = await self._until_lost()
+            await asyncio.sleep(wait_s)
+
+    async def _until_lost(self) -> float:
+        """Connect, stay, tell the listener how it ended; returns how long to wait before the next try."""
+        try:
+            await self._connect_once(self._tls_context())
+        except Refused as error:
+            log.warning("x login refused: %s: %s", error.code, error)
+            self._listener.refused(error.code, str(error))
+            return self._spread(REFUSED_RETRY_S)
+        except _KickedOut as error:
+            log.warning("x kicked out: %s", error)
+            self._listener.kicked_out(str(error))
+            self._takeover = False
+            return self._spread(KICKED_RETRY_S)
+        except (OSError, TimeoutError, websockets.WebSocketException, BadMessage, SettingsError) as error:
+            words = self._dropped or _in_words(error)
+            log.warning("x desk %s: %s", self._url, words)
+            self._listener.link_down(words)
+        ceiling = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        return self._spread(ceiling)
+
+    def _spread(self, ceiling: float) -> float:
+        return self._chance.uniform(ceiling / 2, ceiling)
 
     async def _connect_once(self, tls: ssl.SSLContext | None) -> None:
+        self._dropped = ""
         async with connect(
             self._url,
             ssl=tls,
@@ -154,12 +169,16 @@ class Client:
             max_size=wire.MAX_MESSAGE_BYTES,
             compression=None,
             proxy=None,
+            logger=_FRAMES,
         ) as socket:
             login = await self._log_in(socket)
             self._takeover = True
+            self._failures = 0
+            snapshot = self._listener.link_up(login)
+            # Only now: whatever the listener sends while it makes the snapshot is in it.
             self._outbox = asyncio.Queue(OUTBOX_LIMIT)
             self._socket = socket
-            self.send(self._listener.link_up(login))
+            self.send(snapshot)
             writer = asyncio.create_task(self._write(socket, self._outbox))
             try:
                 await self._read(socket, HEARTBEATS_MISSED * login.heartbeat_ms / 1000)
@@ -222,8 +241,8 @@ class Client:
             self._listener.received(message)
 
     def _drop(self, why: str) -> None:
-        log.warning("x dropping the connection: %s", why)
         if self._socket is not None:
+            self._dropped = why
             self._socket.transport.abort()
 
     def _tls_context(self) -> ssl.SSLContext | None:
@@ -245,7 +264,8 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer"
     if isinstance(error, websockets.ConnectionClosed):
-        return "the connection was closed"
+        reason = error.rcvd.reason if error.rcvd else ""
+        return f"it closed the connection: {reason!r}" if reason else "the connection was closed"
     return str(error) or type(error).__name__
 
 

@@ -589,8 +589,25 @@ def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
     except msgspec.ValidationError as error:
         what, field = explain(error)
         code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
-        raise BadMessage(code, what[:MAX_FAULT_CHARS], field=field) from None
+        raise BadMessage(code, what, field=field) from None
     except RecursionError:
         raise BadMessage(ErrorCode.BAD_MESSAGE, "not a JSON object of this wire: nested too deep") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise BadMessage(ErrorCode.BAD_MESSAGE, f"not a JSON object of this wire: {error}") from None
+
+
+class _Identified(msgspec.Struct):
+    id: Token | UnsetType = UNSET
+
+
+def id_of(text: str | bytes) -> str | UnsetType:
+    """The ``id`` of a message that cannot be decoded, if that much can be read: its fault shall carry it."""
+    if len(text) > MAX_MESSAGE_BYTES:
+        return UNSET
+    try:
+        return _identified.decode(text).id
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return UNSET
+
+
+_identified = msgspec.json.Decoder(_Identified)

@@ -124,7 +124,7 @@ def without(path: str, message: wire.Message) -> tuple[str, bytes]:
 
 
 def test_there_is_an_example_of_every_message_and_each_has_a_direction() -> None:
-    kinds = set(wire.Message.__subclasses__())
+    kinds = {kind for kind in wire.Message.__subclasses__() if kind.__module__ == wire.__name__}
     assert {type(example) for example in EXAMPLES} == kinds
     assert {kind for direction in DIRECTIONS.values() for kind in get_args(direction)} == kinds
 
@@ -258,7 +258,8 @@ def test_a_seat_may_not_choose_a_state_that_only_the_desk_gives() -> None:
 def test_an_unknown_type_is_named(kind: str) -> None:
     error = refusal(json.dumps({"type": kind, "call_id": "c1"}))
     assert (error.code, error.field) == (ErrorCode.UNKNOWN_TYPE, "type")
-    assert f"'{kind}'" in str(error)
+    shown = kind.replace("\n", "?")
+    assert f"'{shown}'" in str(error), "what was received cannot break a log's line"
 
 
 @pytest.mark.parametrize(
