@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from kiosk import settings, usersig
 from kiosk.desk.server import DeskServer
 from kiosk.settings import read_secret
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, OpenRequest
 from tests.waiting import HANG_S
@@ -40,7 +41,7 @@ class Peer:
     heard: list[wire.Message] = field(default_factory=list)
 
     async def says(self, message: wire.Message | str | bytes) -> None:
-        await self.socket.send(wire.encode(message) if isinstance(message, wire.Message) else message)
+        await self.socket.send(codec.encode(message) if isinstance(message, wire.Message) else message)
 
     async def hears(self, kind: type[M], **wanted: Any) -> M:
         """The next message of *kind* whose fields are as *wanted*; others are passed over."""
@@ -91,7 +92,7 @@ class _Nothing(wire.Message, tag="nothing", frozen=True, kw_only=True):
     pass
 
 
-_ANY = wire.Decoder(wire.ToKiosk | wire.Board | wire.IncomingCall)
+_ANY = codec.Decoder(wire.ToKiosk | wire.Board | wire.IncomingCall)
 
 
 class RunningDesk:

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from kiosk.errors import KioskError
 from kiosk.media.answering_peer import AnsweringPeer
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType
 
@@ -56,7 +57,7 @@ class Robot:
     async def send(self, message: wire.Message) -> None:
         """Put *message* on the wire."""
         assert self._socket is not None
-        await self._socket.send(wire.encode(message))
+        await self._socket.send(codec.encode(message))
 
     async def hears(self, kind: type[wire.Message]) -> Any:
         """The next message of *kind*; others are passed over. Raises :exc:`KioskError` after ``WAIT_S``."""
@@ -115,4 +116,4 @@ class Robot:
         return ticket
 
 
-_TO_SEAT = wire.Decoder(wire.ToSeat)
+_TO_SEAT = codec.Decoder(wire.ToSeat)

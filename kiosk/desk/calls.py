@@ -12,6 +12,7 @@ from dataclasses import replace
 from kiosk.desk.allocation_events import StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.books import Books
 from kiosk.desk.ledger import Lease, LeaseState
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode
 
@@ -134,4 +135,4 @@ def pass_on(
             refuse_stale(books, user_id, message.call_id)
         return
     other = lease.bed if user_id == lease.seat else lease.seat
-    books.effects.append(Tell(other, wire.without_id(message)))
+    books.effects.append(Tell(other, codec.without_id(message)))

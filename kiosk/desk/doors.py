@@ -27,7 +27,7 @@ from kiosk.desk.relay import Relay
 from kiosk.errors import BadMessage, CredentialError, SettingsError
 from kiosk.settings import Desk, Seat
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import decode_json
+from kiosk.signaling.codec import decode_json
 
 log = logging.getLogger(__name__)
 

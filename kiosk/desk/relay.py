@@ -27,6 +27,7 @@ from kiosk.desk.allocation_events import (
 )
 from kiosk.desk.ledger import Rules
 from kiosk.settings import Seat
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class Relay:
         if isinstance(effect, Tell):
             connection = self._connections.get(effect.user_id)
             if connection is not None:
-                connection.send(wire.answering(effect.message, answer_to))
+                connection.send(codec.answering(effect.message, answer_to))
         elif isinstance(effect, StartTimer):
             self._stop_timer(effect.timer)
             loop = asyncio.get_running_loop()

@@ -32,6 +32,7 @@ from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
 from kiosk.errors import BadMessage, CredentialError
 from kiosk.settings import Desk, is_loopback_host
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 
@@ -213,7 +214,7 @@ class DeskServer:
             return login
         address = websocket.client.host if websocket.client else "?"
         log.warning("x login of %s from %s refused: %s: %s", who, address, fault.code.value, fault.message)
-        await _send(websocket, msgspec.structs.replace(fault, id=wire.id_of(text)))
+        await _send(websocket, msgspec.structs.replace(fault, id=codec.id_of(text)))
         await _end(websocket, CLOSE_POLICY, fault.code.value)
         return None
 
@@ -322,7 +323,7 @@ class _Session:
                 if isinstance(message, wire.Login):
                     raise BadMessage(ErrorCode.OUT_OF_ORDER, "already logged in", field="type")
             except BadMessage as error:
-                self._complain(error, wire.id_of(text))
+                self._complain(error, codec.id_of(text))
                 continue
             self._desk.relay.said(self._connection, message)
 
@@ -358,7 +359,7 @@ async def _until_it_leaves(job: Callable[[], Awaitable[None]]) -> None:
 
 async def _send(websocket: WebSocket, message: wire.Message) -> None:
     """Raises :exc:`WebSocketDisconnect` when the peer has gone."""
-    text = wire.encode(message)
+    text = codec.encode(message)
     try:
         await websocket.send_text(text)
     except _CLOSED_MEANWHILE:
@@ -388,5 +389,5 @@ def _reachable(host: str) -> str:
 
 _CLOSED_MEANWHILE = (OSError, RuntimeError)
 """How uvicorn and Starlette say that a WebSocket cannot be written to any more."""
-_FROM_KIOSK = wire.Decoder(wire.FromKiosk)
-_FROM_SEAT = wire.Decoder(wire.FromSeat)
+_FROM_KIOSK = codec.Decoder(wire.FromKiosk)
+_FROM_SEAT = codec.Decoder(wire.FromSeat)

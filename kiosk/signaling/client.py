@@ -20,6 +20,7 @@ from msgspec import UNSET
 from websockets.asyncio.client import ClientConnection, connect
 
 from kiosk.errors import BadMessage, Refused, SettingsError
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 
@@ -202,7 +203,7 @@ class Client:
             user_sig=user_sig,
             takeover=self._takeover,
         )
-        await socket.send(wire.encode(login))
+        await socket.send(codec.encode(login))
         async with asyncio.timeout(LOGIN_TIMEOUT_S):
             answer = _TO_KIOSK.decode(await socket.recv())
         if isinstance(answer, wire.LoginOk) and answer.role == "kiosk":
@@ -217,7 +218,7 @@ class Client:
         while True:
             message = await outbox.get()
             log.debug("> %r", message)
-            await socket.send(wire.encode(message))
+            await socket.send(codec.encode(message))
 
     async def _read(self, socket: ClientConnection, silence_s: float) -> None:
         while True:
@@ -269,4 +270,4 @@ def _in_words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-_TO_KIOSK = wire.Decoder(wire.ToKiosk)
+_TO_KIOSK = codec.Decoder(wire.ToKiosk)

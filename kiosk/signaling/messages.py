@@ -20,154 +20,35 @@ Words follow TUICalling: ``invite``, ``accept``, ``reject``, ``line_busy``, ``no
 
 from __future__ import annotations
 
-import enum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from kiosk.errors import BadMessage, explain
-from kiosk.usersig import USER_ID_PATTERN
+from kiosk.signaling.vocabulary import (
+    BedInfo,
+    CallType,
+    ClosedRequest,
+    CloseReason,
+    Devices,
+    EndReason,
+    ErrorCode,
+    Fence,
+    Label,
+    Millis,
+    OpenRequest,
+    Phase,
+    Priority,
+    Sdp,
+    SeatState,
+    Token,
+    UserId,
+    Words,
+)
 
 PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest message either end accepts. A 720p audio + video SDP is about 6 KiB."""
-
-MAX_FAULT_CHARS = 500
-"""Longest text of a :class:`Fault`. What the other end sent is quoted in it, and may be as long as a message."""
-
-UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN, description="1 to 32 of A-Z a-z 0-9 _ -")]
-Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="an id made by one of the ends")]
-Label = Annotated[str, Meta(max_length=64)]
-Words = Annotated[str, Meta(max_length=200)]
-Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
-Millis = Annotated[int, Meta(ge=0, le=10**12)]
-Fence = Annotated[int, Meta(ge=0, le=2**53 - 1, description="rises with every allocation, also across desks")]
-
-
-class CallType(enum.IntEnum):
-    """TUICalling's call types."""
-
-    AUDIO = 1
-    VIDEO = 2
-
-
-class Priority(enum.IntEnum):
-    """How urgent a request is; higher goes first."""
-
-    NORMAL = 0
-    URGENT = 1
-    EMERGENCY = 2
-
-
-class Phase(enum.StrEnum):
-    """Where a request stands, as the kiosk sees it."""
-
-    WAITING = "waiting"
-    """Nobody has spoken with the patient: a seat must ring."""
-    TALKING = "talking"
-    """A call is connected."""
-    ANSWERED = "answered"
-    """A seat has spoken with the patient; somebody still has to attend at the bed."""
-
-
-class SeatState(enum.StrEnum):
-    """The states of a seat (design §2)."""
-
-    OFFLINE = "offline"
-    NOT_READY = "not_ready"
-    REST = "rest"
-    FREE = "free"
-    RINGING = "ringing"
-    BUSY = "busy"
-    WRAP_UP = "wrap_up"
-
-
-class EndReason(enum.StrEnum):
-    """Why a ringing or a call ended."""
-
-    REJECTED = "rejected"
-    LINE_BUSY = "line_busy"
-    NO_RESPONSE = "no_response"
-    CANCELLED = "cancelled"
-    HANGUP = "hangup"
-    FAILED = "failed"
-    SEAT_LOST = "seat_lost"
-    BED_LOST = "bed_lost"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-
-
-class CloseReason(enum.StrEnum):
-    """Why a request was closed. A hang-up, a crash, a time-out or a network loss is never among them."""
-
-    CANCELLED = "cancelled"
-    ATTENDED = "attended"
-    CLOSED_BY_SEAT = "closed_by_seat"
-
-
-class ErrorCode(enum.StrEnum):
-    """Every code a :class:`Fault` may carry."""
-
-    BAD_MESSAGE = "bad_message"
-    UNKNOWN_TYPE = "unknown_type"
-    TOO_LARGE = "too_large"
-    OUT_OF_ORDER = "out_of_order"
-    BAD_USER_ID = "bad_user_id"
-    SIG_MALFORMED = "sig_malformed"
-    SIG_FOREIGN = "sig_foreign"
-    SIG_EXPIRED = "sig_expired"
-    SIG_NOT_YET_VALID = "sig_not_yet_valid"
-    UNKNOWN_SEAT = "unknown_seat"
-    STALE_CALL = "stale_call"
-    UNKNOWN_REQUEST = "unknown_request"
-    NOT_ALLOWED = "not_allowed"
-    TOO_MANY = "too_many"
-    VERSION = "version"
-
-
-class BedInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The place a kiosk serves. No patient names, ever."""
-
-    group: Token
-    ward: Label = ""
-    room: Label = ""
-    bed: Label = ""
-    language: Literal["zh", "en"] = "zh"
-
-
-class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as its kiosk tells it; sent whole each time, so that the last one is the truth."""
-
-    request_id: Token
-    age: Millis
-    presses: Annotated[int, Meta(ge=1, le=10**6)] = 1
-    priority: Priority = Priority.NORMAL
-    call_type: CallType = CallType.VIDEO
-    seat: UserId | None = None
-    """A named seat, or None for any free seat of the bed's group."""
-    phase: Phase = Phase.WAITING
-    call_id: Token | None = None
-    """The connected call, when ``phase`` is ``talking``."""
-    call_seat: UserId | None = None
-    fence: Fence = 0
-    spoken: bool = False
-    """Speech has really flowed both ways in some call of this request."""
-
-
-class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request closed while the desk could not be told."""
-
-    request_id: Token
-    reason: CloseReason
-
-
-class Devices(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of the bed's devices in words; empty means in order."""
-
-    camera: Words = ""
-    microphone: Words = ""
-    speaker: Words = ""
-    button: Words = ""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -353,7 +234,7 @@ class Fault(Message, tag="fault", frozen=True, kw_only=True):
     """Something was refused: what (``code``), where (``field``), and in words what is allowed."""
 
     code: ErrorCode
-    message: Annotated[str, Meta(max_length=MAX_FAULT_CHARS)]
+    message: Annotated[str, Meta(max_length=500)]
     field: Annotated[str, Meta(max_length=200)] = ""
     call_id: Token | None = None
 
@@ -541,73 +422,3 @@ ToSeat = (
     | MediaState
     | SwitchToAudio
 )
-
-M = TypeVar("M", bound=Message)
-T = TypeVar("T")
-
-
-def without_id(message: M) -> M:
-    """*message* as it is passed on: an ``id`` concerns only its sender and the one who answers it."""
-    return msgspec.structs.replace(message, id=UNSET)
-
-
-def answering(message: Message, asked: Message | None) -> Message:
-    """*message*, carrying the ``id`` of *asked* if it is the fault that answers it."""
-    if asked is None or not isinstance(message, Fault):
-        return message
-    return msgspec.structs.replace(message, id=asked.id)
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def encode(message: Message) -> str:
-    """The JSON text of *message*."""
-    return _encoder.encode(message).decode()
-
-
-class Decoder:
-    """Decodes one direction of the wire; make one per direction and keep it."""
-
-    def __init__(self, directions: object) -> None:
-        self._decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(directions)
-
-    def decode(self, text: str | bytes) -> Message:
-        """Decode *text* or raise :exc:`BadMessage` that says what is wrong and in which field."""
-        raw = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-        if len(raw) > MAX_MESSAGE_BYTES:
-            raise BadMessage(
-                ErrorCode.TOO_LARGE, f"message of {len(raw)} bytes; at most {MAX_MESSAGE_BYTES} are allowed"
-            )
-        return decode_json(self._decoder, raw)
-
-
-def decode_json(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    """Decode *raw* or raise :exc:`BadMessage`, whatever it holds."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError as error:
-        what, field = explain(error)
-        code = ErrorCode.UNKNOWN_TYPE if what.startswith("Invalid value '") else ErrorCode.BAD_MESSAGE
-        raise BadMessage(code, what, field=field) from None
-    except RecursionError:
-        raise BadMessage(ErrorCode.BAD_MESSAGE, "not a JSON object of this wire: nested too deep") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise BadMessage(ErrorCode.BAD_MESSAGE, f"not a JSON object of this wire: {error}") from None
-
-
-class _Identified(msgspec.Struct):
-    id: Token | UnsetType = UNSET
-
-
-def id_of(text: str | bytes) -> str | UnsetType:
-    """The ``id`` of a message that cannot be decoded, if that much can be read: its fault shall carry it."""
-    if len(text) > MAX_MESSAGE_BYTES:
-        return UNSET
-    try:
-        return _identified.decode(text).id
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return UNSET
-
-
-_identified = msgspec.json.Decoder(_Identified)

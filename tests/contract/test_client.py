@@ -18,7 +18,7 @@ from websockets.frames import Frame
 
 from kiosk.desk.listening import listen
 from kiosk.errors import SettingsError
-from kiosk.signaling import client
+from kiosk.signaling import client, codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 from tests.beds import ToldBed, bed_at, bed_connecting
@@ -27,7 +27,7 @@ from tests.waiting import until
 
 LOGIN_OK = wire.LoginOk(user_id=BED, role="kiosk")
 NESTED = '{"type":"ping","x":' + "[" * 30_000
-FROM_KIOSK = wire.Decoder(wire.FromKiosk)
+FROM_KIOSK = codec.Decoder(wire.FromKiosk)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ async def odd_desk(behave: Callable[[OddDesk, ServerConnection], Awaitable[None]
 
 async def say(connection: ServerConnection, *messages: wire.Message) -> None:
     for message in messages:
-        await connection.send(wire.encode(message))
+        await connection.send(codec.encode(message))
 
 
 class Recorded(random.Random):

@@ -17,6 +17,7 @@ from kiosk import usersig
 from kiosk.desk import doors
 from kiosk.desk.relay import Relay
 from kiosk.settings import write_secret
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from tests.desks import BED, SDP, RunningDesk, desk_running, ringing
 
@@ -316,7 +317,7 @@ async def test_no_secret_is_in_the_log_of_a_whole_history(
             await refused.says(desk.login(user_id, user_sig=ticket))
             await refused.is_closed()
         bad = await desk.stranger()
-        await bad.says(wire.encode(desk.login(BED, user_sig=tickets[0])).replace('"login"', '"logon"'))
+        await bad.says(codec.encode(desk.login(BED, user_sig=tickets[0])).replace('"login"', '"logon"'))
         await bad.is_closed()
         seat, bed = await desk.seat(), await desk.bed()
         incoming = await ringing(bed, seat)

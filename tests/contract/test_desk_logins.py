@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kiosk.desk import server
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 from tests.desks import BED, RunningDesk
@@ -100,8 +101,8 @@ async def test_another_protocol_version_is_refused_and_ours_named(desk: RunningD
 @pytest.mark.parametrize(
     ("said", "code"),
     [
-        (wire.encode(wire.Pong()), ErrorCode.OUT_OF_ORDER),
-        (wire.encode(wire.Hangup(call_id="1")), ErrorCode.OUT_OF_ORDER),
+        (codec.encode(wire.Pong()), ErrorCode.OUT_OF_ORDER),
+        (codec.encode(wire.Hangup(call_id="1")), ErrorCode.OUT_OF_ORDER),
         ('{"type":"accept","call_id":"1"}', ErrorCode.UNKNOWN_TYPE),
         ("{", ErrorCode.BAD_MESSAGE),
         (b"\x00\xff", ErrorCode.BAD_MESSAGE),
@@ -168,7 +169,7 @@ async def test_a_crowd_that_came_just_now_is_let_in_whole(
 async def test_leaving_in_the_middle_of_the_login_is_no_error(
     desk: RunningDesk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for said in ("", "{", wire.encode(desk.login(BED)), " " * (server.MAX_WEBSOCKET_BYTES + 1)):
+    for said in ("", "{", codec.encode(desk.login(BED)), " " * (server.MAX_WEBSOCKET_BYTES + 1)):
         peer = await desk.stranger()
         await peer.says("{")
         await peer.says(said)

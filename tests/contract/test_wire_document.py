@@ -15,8 +15,8 @@ import pytest
 from kiosk import settings
 from kiosk.desk.registry import Registry
 from kiosk.desk.server import DeskServer
+from kiosk.signaling import codec, schema
 from kiosk.signaling import messages as wire
-from kiosk.signaling import schema
 from tests.waiting import HANG_S
 
 FOLDER = Path(schema.__file__).parent
@@ -32,7 +32,7 @@ EXAMPLES = re.findall(r"```json (.+?)\n(.+?)```", PAGE, re.DOTALL)
 
 @pytest.mark.parametrize(("direction", "example"), EXAMPLES)
 def test_each_example_is_a_message_of_its_direction(direction: str, example: str) -> None:
-    message = wire.Decoder(DIRECTIONS[direction]).decode(example)
+    message = codec.Decoder(DIRECTIONS[direction]).decode(example)
     known = msgspec.to_builtins(message)
     given = msgspec.json.decode(example)
     assert given.items() <= known.items() or given["type"] in ("snapshot", "request", "incoming_call", "board")

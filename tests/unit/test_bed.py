@@ -26,6 +26,7 @@ from kiosk.bedside.bed_events import (
 )
 from kiosk.bedside.call_events import Kind, MediaDown, MediaUp, Offered, OpenMedia, Spoken, TimedOut, Timer
 from kiosk.bedside.request_events import Link
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, CloseReason, EndReason, ErrorCode, OpenRequest
 
@@ -117,7 +118,7 @@ def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
         closed = isinstance(event, Received) and isinstance(event.message, wire.RequestClosed)
         assert closed or bed.request.request_id == "r1", "only its own ends close a request"
     for message in sent(effects):
-        wire.Decoder(wire.FromKiosk).decode(wire.encode(message))
+        codec.Decoder(wire.FromKiosk).decode(codec.encode(message))
 
 
 def test_a_press_is_told_to_the_desk_and_asks_for_its_word() -> None:

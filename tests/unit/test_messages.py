@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from kiosk.errors import BadMessage
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import MAX_MESSAGE_BYTES, CallType, Decoder, ErrorCode
+from kiosk.signaling.messages import MAX_MESSAGE_BYTES, CallType, ErrorCode
 
 SDP = "v=0\r\na=ice-pwd:not-for-the-log\r\n"
 SIG = "eJyrVgrxCdYr-not-for-the-log"
@@ -95,7 +96,7 @@ DIRECTIONS = {
     "ToKiosk": wire.ToKiosk,
     "ToSeat": wire.ToSeat,
 }
-DECODERS = {name: Decoder(direction) for name, direction in DIRECTIONS.items()}
+DECODERS = {name: codec.Decoder(direction) for name, direction in DIRECTIONS.items()}
 FROM_KIOSK = DECODERS["FromKiosk"]
 CROSSINGS = [
     pytest.param(direction, message, id=f"{direction}-{type(message).__name__}")
@@ -104,7 +105,7 @@ CROSSINGS = [
 ]
 
 
-def refusal(text: str | bytes, decoder: Decoder = FROM_KIOSK) -> BadMessage:
+def refusal(text: str | bytes, decoder: codec.Decoder = FROM_KIOSK) -> BadMessage:
     with pytest.raises(BadMessage) as refused:
         decoder.decode(text)
     return refused.value
@@ -112,7 +113,7 @@ def refusal(text: str | bytes, decoder: Decoder = FROM_KIOSK) -> BadMessage:
 
 def without(path: str, message: wire.Message) -> tuple[str, bytes]:
     """The JSON of *message* lacking the field at *path*."""
-    whole = json.loads(wire.encode(message))
+    whole = json.loads(codec.encode(message))
     part, *rest = whole, *path.split(".")
     for name in rest[:-1]:
         part = part[name]
@@ -133,7 +134,7 @@ def test_there_is_an_example_of_every_message_and_each_has_a_direction() -> None
 def test_a_direction_takes_its_own_messages_whole_and_refuses_all_others(
     direction: str, message: wire.Message
 ) -> None:
-    text = wire.encode(message)
+    text = codec.encode(message)
     if isinstance(message, get_args(DIRECTIONS[direction])):
         assert DECODERS[direction].decode(text) == message
         assert DECODERS[direction].decode(text.encode()) == message
@@ -144,15 +145,19 @@ def test_a_direction_takes_its_own_messages_whole_and_refuses_all_others(
 
 
 def test_the_wire_says_call_types_and_reasons_as_tuicalling_does() -> None:
-    assert json.loads(wire.encode(wire.Accept(call_id="c1"))) == {"type": "accept", "call_id": "c1", "call_type": 2}
+    assert json.loads(codec.encode(wire.Accept(call_id="c1"))) == {
+        "type": "accept",
+        "call_id": "c1",
+        "call_type": 2,
+    }
     ended = wire.CallEnded(call_id="c1", reason=wire.EndReason.LINE_BUSY)
-    assert json.loads(wire.encode(ended))["reason"] == "line_busy"
+    assert json.loads(codec.encode(ended))["reason"] == "line_busy"
 
 
 def test_fields_of_a_newer_end_are_ignored() -> None:
     text = '{"type":"cancel","call_id":"c1","mood":"calm","request":{"deep":[1,{}]}}'
     assert FROM_KIOSK.decode(text) == wire.Cancel(call_id="c1")
-    newer = json.loads(wire.encode(wire.Request(request=OPEN)))
+    newer = json.loads(codec.encode(wire.Request(request=OPEN)))
     newer["request"]["colour"] = "blue"
     assert FROM_KIOSK.decode(json.dumps(newer)) == wire.Request(request=OPEN)
 
@@ -164,20 +169,20 @@ def test_fields_an_older_end_does_not_send_have_their_default() -> None:
 
 def test_a_message_without_id_asks_for_no_answer() -> None:
     assert FROM_KIOSK.decode('{"type":"cancel","call_id":"c1"}').id is UNSET
-    assert "id" not in json.loads(wire.encode(wire.Pong()))
+    assert "id" not in json.loads(codec.encode(wire.Pong()))
 
 
 def test_an_id_stays_with_its_sender_when_a_message_is_passed_on() -> None:
-    assert wire.without_id(wire.Reject(id="7", call_id="c1")) == wire.Reject(call_id="c1")
+    assert codec.without_id(wire.Reject(id="7", call_id="c1")) == wire.Reject(call_id="c1")
 
 
 def test_a_fault_answers_the_message_that_caused_it() -> None:
     fault = wire.Fault(code=ErrorCode.STALE_CALL, message="over")
-    assert wire.answering(fault, wire.Reject(id="7", call_id="c1")).id == "7"
-    assert wire.answering(fault, wire.Reject(call_id="c1")).id is UNSET
-    assert wire.answering(fault, None) is fault
+    assert codec.answering(fault, wire.Reject(id="7", call_id="c1")).id == "7"
+    assert codec.answering(fault, wire.Reject(call_id="c1")).id is UNSET
+    assert codec.answering(fault, None) is fault
     ended = wire.CallEnded(call_id="c1", reason=wire.EndReason.HANGUP)
-    assert wire.answering(ended, wire.Reject(id="7", call_id="c1")) is ended
+    assert codec.answering(ended, wire.Reject(id="7", call_id="c1")) is ended
 
 
 # -- what is refused, and in which words
@@ -303,7 +308,7 @@ def test_the_fault_that_answers_the_worst_message_can_itself_be_read() -> None:
     """The other end's own words are quoted in it, and may be as long as a message."""
     error = refusal(json.dumps({"type": "床" * 9000}))
     fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
-    assert DECODERS["ToKiosk"].decode(wire.encode(fault)) == fault
+    assert DECODERS["ToKiosk"].decode(codec.encode(fault)) == fault
 
 
 # -- nothing secret in the log
@@ -316,9 +321,9 @@ def test_no_sdp_and_no_usersig_is_in_a_repr(message: wire.Message) -> None:
     assert "not-for-the-log" not in shown
 
 
-@pytest.mark.parametrize("message", [example for example in EXAMPLES if "not-for-the-log" in wire.encode(example)])
+@pytest.mark.parametrize("message", [example for example in EXAMPLES if "not-for-the-log" in codec.encode(example)])
 def test_no_sdp_and_no_usersig_is_in_a_refusal(message: wire.Message) -> None:
-    broken = json.loads(wire.encode(message)) | {"id": None, "call_type": "not a type"}
+    broken = json.loads(codec.encode(message)) | {"id": None, "call_type": "not a type"}
     for decoder in DECODERS.values():
         error = refusal(json.dumps(broken), decoder)
         assert "not-for-the-log" not in f"{error} {error!r} {error.field}"
@@ -332,7 +337,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 NEAR_MISSES = st.builds(
-    lambda example, field, value: json.loads(wire.encode(example)) | {field: value},
+    lambda example, field, value: json.loads(codec.encode(example)) | {field: value},
     st.sampled_from(EXAMPLES),
     st.sampled_from(sorted({"type", *(name for kind in EXAMPLES for name in kind.__struct_fields__)})),
     JSON,
@@ -348,4 +353,4 @@ def test_anything_at_all_is_a_message_or_a_bad_message(direction: str, text: str
         answer = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
         msgspec.convert(msgspec.to_builtins(answer), wire.Fault)
     else:
-        assert DECODERS[direction].decode(wire.encode(message)) == message
+        assert DECODERS[direction].decode(codec.encode(message)) == message

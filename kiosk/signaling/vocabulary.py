@@ -1,0 +1,147 @@
+"""The terms of the wire that several messages share: states, reasons, and what is said of beds and requests.
+
+Pure. Callers take them from :mod:`kiosk.signaling.messages`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kiosk.usersig import USER_ID_PATTERN
+
+UserId = Annotated[str, Meta(pattern=USER_ID_PATTERN, description="1 to 32 of A-Z a-z 0-9 _ -")]
+Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", description="an id made by one of the ends")]
+Label = Annotated[str, Meta(max_length=64)]
+Words = Annotated[str, Meta(max_length=200)]
+Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
+Millis = Annotated[int, Meta(ge=0, le=10**12)]
+Fence = Annotated[int, Meta(ge=0, le=2**53 - 1, description="rises with every allocation, also across desks")]
+
+
+class CallType(enum.IntEnum):
+    """TUICalling's call types."""
+
+    AUDIO = 1
+    VIDEO = 2
+
+
+class Priority(enum.IntEnum):
+    """How urgent a request is; higher goes first."""
+
+    NORMAL = 0
+    URGENT = 1
+    EMERGENCY = 2
+
+
+class Phase(enum.StrEnum):
+    """Where a request stands, as the kiosk sees it."""
+
+    WAITING = "waiting"
+    """Nobody has spoken with the patient: a seat must ring."""
+    TALKING = "talking"
+    """A call is connected."""
+    ANSWERED = "answered"
+    """A seat has spoken with the patient; somebody still has to attend at the bed."""
+
+
+class SeatState(enum.StrEnum):
+    """The states of a seat (design §2)."""
+
+    OFFLINE = "offline"
+    NOT_READY = "not_ready"
+    REST = "rest"
+    FREE = "free"
+    RINGING = "ringing"
+    BUSY = "busy"
+    WRAP_UP = "wrap_up"
+
+
+class EndReason(enum.StrEnum):
+    """Why a ringing or a call ended."""
+
+    REJECTED = "rejected"
+    LINE_BUSY = "line_busy"
+    NO_RESPONSE = "no_response"
+    CANCELLED = "cancelled"
+    HANGUP = "hangup"
+    FAILED = "failed"
+    SEAT_LOST = "seat_lost"
+    BED_LOST = "bed_lost"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+
+
+class CloseReason(enum.StrEnum):
+    """Why a request was closed. A hang-up, a crash, a time-out or a network loss is never among them."""
+
+    CANCELLED = "cancelled"
+    ATTENDED = "attended"
+    CLOSED_BY_SEAT = "closed_by_seat"
+
+
+class ErrorCode(enum.StrEnum):
+    """Every code a :class:`Fault` may carry."""
+
+    BAD_MESSAGE = "bad_message"
+    UNKNOWN_TYPE = "unknown_type"
+    TOO_LARGE = "too_large"
+    OUT_OF_ORDER = "out_of_order"
+    BAD_USER_ID = "bad_user_id"
+    SIG_MALFORMED = "sig_malformed"
+    SIG_FOREIGN = "sig_foreign"
+    SIG_EXPIRED = "sig_expired"
+    SIG_NOT_YET_VALID = "sig_not_yet_valid"
+    UNKNOWN_SEAT = "unknown_seat"
+    STALE_CALL = "stale_call"
+    UNKNOWN_REQUEST = "unknown_request"
+    NOT_ALLOWED = "not_allowed"
+    TOO_MANY = "too_many"
+    VERSION = "version"
+
+
+class BedInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The place a kiosk serves. No patient names, ever."""
+
+    group: Token
+    ward: Label = ""
+    room: Label = ""
+    bed: Label = ""
+    language: Literal["zh", "en"] = "zh"
+
+
+class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as its kiosk tells it; sent whole each time, so that the last one is the truth."""
+
+    request_id: Token
+    age: Millis
+    presses: Annotated[int, Meta(ge=1, le=10**6)] = 1
+    priority: Priority = Priority.NORMAL
+    call_type: CallType = CallType.VIDEO
+    seat: UserId | None = None
+    """A named seat, or None for any free seat of the bed's group."""
+    phase: Phase = Phase.WAITING
+    call_id: Token | None = None
+    """The connected call, when ``phase`` is ``talking``."""
+    call_seat: UserId | None = None
+    fence: Fence = 0
+    spoken: bool = False
+    """Speech has really flowed both ways in some call of this request."""
+
+
+class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request closed while the desk could not be told."""
+
+    request_id: Token
+    reason: CloseReason
+
+
+class Devices(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the bed's devices in words; empty means in order."""
+
+    camera: Words = ""
+    microphone: Words = ""
+    speaker: Words = ""
+    button: Words = ""
