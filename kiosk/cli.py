@@ -103,14 +103,12 @@ def _log_to_stderr(verbose: bool) -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     demo: Any = _with_extra("kiosk.demo.run", "desk")
-    return int(
-        asyncio.run(
-            demo.run_demo(
-                auto=arguments.auto,
-                browser=not arguments.no_browser,
-                port=arguments.port,
-                audio_call=arguments.audio_call,
-            )
+    return _until_told_to_stop(
+        demo.run_demo(
+            auto=arguments.auto,
+            browser=not arguments.no_browser,
+            port=arguments.port,
+            audio_call=arguments.audio_call,
         )
     )
 
@@ -157,14 +155,21 @@ def _run(arguments: argparse.Namespace) -> int:
     return _until_told_to_stop(serve())
 
 
-def _until_told_to_stop(work: Coroutine[Any, Any, None]) -> int:
+def _until_told_to_stop(work: Coroutine[Any, Any, int | None]) -> int:
+    """Run *work* to its end or to a signal; its cleaning up is not disturbed by a second signal."""
+
     async def run() -> int:
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not task.cancelling():
+                task.cancel()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop)
         with contextlib.suppress(asyncio.CancelledError):
-            await task
+            return await task or 0
         return 0
 
     return asyncio.run(run())

@@ -44,6 +44,7 @@ function showOnly(section) {
 function drawCall() {
   drawIncoming(call);
   callView.drawCall(call);
+  tellChoice();
 }
 
 // -- signing in
@@ -156,7 +157,7 @@ const RECEIVED = {
   board: (message) => {
     board.show(message, closeRequest);
     call.boardShows(message);
-    tellChoice(message.me.state);
+    tellChoice();
   },
   incoming_call: (message) => call.ring(message),
   accepted: (message) => call.accepted(message),
@@ -179,11 +180,11 @@ function received(message) {
 }
 
 // A desk that lost us, or was restarted, takes us for not ready. What the person chose is told again, once.
-function tellChoice(state) {
-  if (choiceTold || call.state !== "idle") return;
+function tellChoice() {
+  if (choiceTold || call.state !== "idle" || !board.myState()) return;
   choiceTold = true;
   const choice = signIn.choice();
-  if (choice && choice !== state) wire.ask({ type: "set_seat_state", state: choice });
+  if (choice && choice !== board.myState()) wire.ask({ type: "set_seat_state", state: choice });
 }
 
 function choose(choice) {

@@ -55,6 +55,11 @@ export function faults(devices) {
     .map((device) => say(`device_${device}`, { fault: devices[device] }));
 }
 
+// What the desk has this seat for; "" while it has not said.
+export function myState() {
+  return online && board ? board.me.state : "";
+}
+
 export function redraw(onClose) {
   if (!board) return;
   const state = online ? board.me.state : "offline";

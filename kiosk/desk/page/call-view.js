@@ -28,11 +28,11 @@ export function wire(call) {
 }
 
 function mute(call) {
-  call.setMuted(call.own.sends("audio"));
+  call.setMuted(call.own.isOn("audio"));
 }
 
 function camera(call) {
-  call.setCamera(!call.own.sends("video"));
+  call.setCamera(!call.own.isOn("video"));
 }
 
 export function drawCall(call) {
@@ -79,18 +79,15 @@ function drawStage(call) {
 // Why there is no picture of the bed; "" when there is one.
 function stageWords(call) {
   if (!call.isVideo) return say("no_pictures");
-  if (call.devices.camera) return say("device_camera", { fault: call.devices.camera });
+  if (call.devices.camera) return say("no_picture", { fault: call.devices.camera });
   if (!call.farVideo) return say("far_camera_off");
   return remoteVideo.videoWidth ? "" : say("no_picture_yet");
 }
 
 function farWords(call) {
-  const { microphone, speaker } = call.devices;
-  const parts = [];
-  if (microphone) parts.push(say("device_microphone", { fault: microphone }));
-  else if (!call.farAudio) parts.push(say("far_mic_off"));
-  if (speaker) parts.push(say("device_speaker", { fault: speaker }));
-  return parts.join(" · ");
+  const faults = board.faults({ ...call.devices, camera: "" });
+  if (faults.length) return say("at_the_bed", { faults: faults.join(" · ") });
+  return call.farAudio ? "" : say("far_mic_off");
 }
 
 function ownWords({ own, isVideo }) {

@@ -19,6 +19,11 @@ export class OwnMedia {
     return this.wanted[kind] && this.tracks[kind] !== null;
   }
 
+  // For the person: also while it is being opened.
+  isOn(kind) {
+    return this.wanted[kind] && !this.missing[kind];
+  }
+
   // A microphone that is off stays open, so that it is on at once; a camera that is off is let go.
   async switch(kind, on) {
     this.wanted[kind] = on;

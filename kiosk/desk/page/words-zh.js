@@ -40,6 +40,8 @@ export default {
   own_picture: "您的画面",
   no_pictures: "语音通话：双方可以听到对方，没有画面。",
   no_picture_yet: "正在等待画面……",
+  no_picture: "没有床旁画面。摄像头：{fault}",
+  at_the_bed: "床旁设备：{faults}",
   far_mic_off: "患者的麦克风已关闭或不可用。",
   far_camera_off: "患者的摄像头已关闭或不可用。",
   own_muted: "您已静音，患者听不到您。",
