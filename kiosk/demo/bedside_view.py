@@ -97,7 +97,9 @@ class BedsideView:
             ]
         )
         with listen(HOST, self._port, "--port") as listening:
-            config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off"
+            )
             url = f"http://localhost:{listening.getsockname()[1]}/"
             await Listening(config, lambda: ready(url)).serve(sockets=[listening])
 
