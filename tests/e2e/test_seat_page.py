@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -305,6 +306,27 @@ async def test_a_desk_killed_and_restarted_does_not_end_the_call(hospital: Hospi
     await seat.by("hang-up").click()
     await hospital.bed.shows("answered")
     await seat.is_("free")
+
+
+async def test_what_is_said_before_the_bed_is_back_at_a_new_desk_does_not_end_the_call(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    await until(lambda: "onUserAudioAvailable" in hospital.bed.told())
+    await desk_dies(hospital)
+    # The bed stands still for the moment in which the seat is back at the desk and the bed is not.
+    hospital.bed.process.process.send_signal(signal.SIGSTOP)
+    hospital.desk = await hospital.ward.start_desk()
+    await seat.is_("not_ready")
+    await seat.page.keyboard.press("m")
+    await says(seat, "own-end", "You are muted")
+    hospital.bed.process.process.send_signal(signal.SIGCONT)
+    await seat.is_("busy")
+    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2, "the bed hears of the mute")
+    await hears_the_bed(seat)
 
 
 async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hospital, sign_in: SignIn) -> None:
