@@ -184,13 +184,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _until_told_to_stop(work: Coroutine[Any, Any, int], *, stopped: int = 0) -> int:
-    """Do *work*; its exit status is what it returns, or *stopped* when a signal ends it."""
+    """Do *work*; its exit status is what it returns, or *stopped* when a signal ends it.
+
+    Its cleaning up is not disturbed by a second signal.
+    """
 
     async def run() -> int:
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            if not task.cancelling():
+                task.cancel()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, stop)
         try:
             return await task
         except asyncio.CancelledError:

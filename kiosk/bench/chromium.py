@@ -33,16 +33,18 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
     "--allow-loopback-in-peer-connection",
 )
 GRANTED = "--use-fake-ui-for-media-stream"
+SOUNDING = "--autoplay-policy=no-user-gesture-required"
 
 
 @asynccontextmanager
-async def chromium(folder: Path, *, permission: bool = True) -> AsyncIterator[Browser]:
-    """A browser; *permission* grants microphone and camera without asking. Raises :exc:`KioskError`."""
+async def chromium(folder: Path, *, permission: bool = True, sounding: bool = True) -> AsyncIterator[Browser]:
+    """A browser; *permission* grants microphone and camera without asking, *sounding* lets pages sound before the
+    first click. Raises :exc:`KioskError`.
+    """
     program = shutil.which("chromium")
     if program is None:
         raise KioskError("Chromium is missing: apt install chromium")
@@ -51,6 +53,8 @@ async def chromium(folder: Path, *, permission: bool = True) -> AsyncIterator[Br
     arguments = [*QUIET, f"--use-file-for-fake-audio-capture={tone}"]
     if permission:
         arguments.append(GRANTED)
+    if sounding:
+        arguments.append(SOUNDING)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=program, args=arguments, timeout=START_TIMEOUT_MS

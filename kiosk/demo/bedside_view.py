@@ -7,7 +7,6 @@ and looking at the lamp's pin. Runs on the bed's event loop; the fingers press o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +21,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from kiosk.bedside import prompts
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.request_events import View
 from kiosk.desk.listening import Listening, listen
@@ -31,6 +31,7 @@ from kiosk.hardware.speaker import SimulatedSpeaker
 
 PAGE = Path(__file__).parent / "page"
 HOST = "127.0.0.1"
+LANGUAGES = ("en", "zh")
 REFRESH_S = 0.05
 PICTURE_WIDTH = 480
 JPEG_QUALITY = 6
@@ -43,9 +44,10 @@ class State(msgspec.Struct, frozen=True):
     lit: bool
     lamp: str
     prompt: str
-    told: str
+    told: dict[str, str]
+    """The words in each language."""
     level: float
-    """dBFS of what the patient hears, where it is known."""
+    """dBFS of what the patient hears, while somebody speaks and where it is known."""
     picture: int
     """Number of the last picture, 0 = none; the page fetches ``/picture`` when it changes."""
 
@@ -64,20 +66,25 @@ class BedsideView:
         self._port = port
         self._fingers = fingers
         self._view: View | None = None
-        self._told = ""
         self._frame: av.VideoFrame | None = None
         self._number = 0
+        self._one_at_a_time = asyncio.Lock()
 
     def show(self, view: View, told: str) -> None:
         """The bed shows something new."""
-        if view.prompt != "talking":
+        self._view = view
+        if not self._talking:
             self._frame, self._number = None, 0
-        self._view, self._told = view, told
 
     def picture(self, frame: av.VideoFrame) -> None:
-        """The seat's picture; the newest wins."""
-        self._frame = frame
-        self._number += 1
+        """The seat's picture; the newest wins. One that comes after the end is not shown."""
+        if self._talking:
+            self._frame = frame
+            self._number += 1
+
+    @property
+    def _talking(self) -> bool:
+        return self._view is not None and self._view.prompt == "talking"
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until a signal. Raises :exc:`~kiosk.errors.PortInUse`."""
@@ -100,10 +107,12 @@ class BedsideView:
         return FileResponse(PAGE / "index.html")
 
     async def _picture(self, request: Request) -> Response:
-        frame = self._frame
-        if frame is None:
-            return Response(status_code=404)
-        return Response(await asyncio.to_thread(_jpeg, frame), media_type="image/jpeg")
+        # Two pages may ask for the same frame, and PyAV's conversion of one frame is not safe on two threads.
+        async with self._one_at_a_time:
+            frame = self._frame
+            if frame is None:
+                return Response(status_code=404)
+            return Response(await asyncio.to_thread(_jpeg, frame), media_type="image/jpeg")
 
     async def _states(self, websocket: WebSocket) -> None:
         await websocket.accept()
@@ -119,25 +128,37 @@ class BedsideView:
             await asyncio.gather(presses, return_exceptions=True)
 
     async def _press(self, websocket: WebSocket) -> None:
-        with contextlib.suppress(WebSocketDisconnect):
+        pressed: set[SimulatedFinger] = set()
+        try:
             while True:
                 name, _, action = (await websocket.receive_text()).partition(" ")
                 finger = self._fingers.get(name)
                 if finger is None:
                     continue
-                await asyncio.to_thread(finger.press if action == "down" else finger.release)
+                if action == "down":
+                    pressed.add(finger)
+                    await asyncio.to_thread(finger.press)
+                else:
+                    pressed.discard(finger)
+                    await asyncio.to_thread(finger.release)
+        except WebSocketDisconnect:
+            pass  # the page was closed
+        finally:
+            # A page that is closed with a finger on a button lifts it.
+            for finger in pressed:
+                finger.release()
 
     def _state(self) -> State:
         view = self._view
         speaker = self._devices.speaker
         level = FLOOR_DBFS
-        if isinstance(speaker, SimulatedSpeaker):
+        if self._talking and isinstance(speaker, SimulatedSpeaker):
             level = rms_dbfs(speaker.recent()[-4800:])
         return State(
             lit=self._devices.lamp.lit,
             lamp=view.lamp.value if view else "off",
             prompt=view.prompt if view else "",
-            told=self._told,
+            told={language: prompts.words(view, language) for language in LANGUAGES} if view else {},
             level=round(level, 1),
             picture=self._number,
         )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import tempfile
-import webbrowser
 from pathlib import Path
 
 from gpiozero.pins.mock import MockFactory
@@ -17,6 +15,7 @@ from kiosk.bedside.service import Bedside
 from kiosk.bedside.watchers import Watchers
 from kiosk.demo.auto import BED_HZ, SEAT_HZ, Story, run_calls
 from kiosk.demo.bedside_view import BedsideView
+from kiosk.demo.open_pages import open_pages
 from kiosk.demo.robot import Robot
 from kiosk.demo.ward import Ward
 from kiosk.errors import KioskError
@@ -144,9 +143,7 @@ async def _show(ward: Ward, bed: Settings, desk_url: str, *, port: int, browser:
         print(f"Bedside view:                        {url}")
         print("\nPress the button in the bedside view; answer on the seat page. Ctrl-C ends the demo.", flush=True)
         if browser:
-            for address in (seat_link, url):
-                with contextlib.suppress(webbrowser.Error):
-                    webbrowser.open(address)
+            open_pages([seat_link, url])
 
     try:
         await view.run(ready)

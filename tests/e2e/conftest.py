@@ -175,8 +175,9 @@ async def hospital(tmp_path: Path) -> AsyncIterator[Hospital]:
 
 
 @pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
-    async with chromium(tmp_path) as started:
+async def browser(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    """Chromium; an indirect parameter changes how it is started."""
+    async with chromium(tmp_path, **getattr(request, "param", {})) as started:
         yield started
 
 

@@ -1,38 +1,110 @@
 // The bedside view: shows the bed's state and presses its simulated pins.
 const RECONNECT_MS = 1000;
+const STORED = "kiosk.language"; // shared with the seat page where both have the same origin
+const WORDS = {
+  en: {
+    title: "Bedside view (demo)",
+    language: "中文",
+    note: "Bedside view: demo only. A real bed has this button, this lamp and a speaker.",
+    call: "Call",
+    cancel: "Cancel",
+    cancel_how: "hold for a second; in a call: press to hang up",
+    attend: "Nurse at the bed",
+    attend_how: "closes the request",
+    no_picture: "The patient sees no picture now.",
+    sees: "What the patient sees",
+    hears: "What the patient hears",
+    lamp_off: "Lamp: off",
+    lamp_on: "Lamp: on",
+    ended: "The demo has ended.",
+  },
+  zh: {
+    title: "床旁视图（演示）",
+    language: "English",
+    note: "床旁视图：仅供演示。真实床位有这个按钮、这盏灯和一个扬声器。",
+    call: "呼叫",
+    cancel: "取消",
+    cancel_how: "按住一秒；通话中按一下即挂断",
+    attend: "护士已到床旁",
+    attend_how: "结束请求",
+    no_picture: "患者现在看不到画面。",
+    sees: "患者看到的画面",
+    hears: "患者听到的声音",
+    lamp_off: "灯：灭",
+    lamp_on: "灯：亮",
+    ended: "演示已结束。",
+  },
+};
+
 const byId = (id) => document.getElementById(id);
+let language = localStorage.getItem(STORED) ?? (navigator.language.startsWith("zh") ? "zh" : "en");
 let socket = null;
+let state = null;
 let shown = 0;
 let loading = false;
+
+const say = (key) => WORDS[language][key];
 
 function connect() {
   const address = new URL("state", location.href);
   address.protocol = "ws:";
   socket = new WebSocket(address);
-  socket.onmessage = (event) => show(JSON.parse(event.data));
+  socket.onmessage = (event) => {
+    state = JSON.parse(event.data);
+    draw();
+  };
   socket.onclose = () => {
-    byId("told").textContent = "The demo has ended.";
+    state = null;
+    draw();
     setTimeout(connect, RECONNECT_MS);
   };
 }
 
-function show(state) {
-  if (byId("told").textContent !== state.told) byId("told").textContent = state.told;
-  byId("told").dataset.prompt = state.prompt;
-  byId("lamp").classList.toggle("lit", state.lit);
-  byId("lamp").dataset.lamp = state.lamp;
-  byId("lamp").setAttribute("aria-label", `lamp: ${state.lamp}`);
-  byId("level").value = state.level;
-  byId("picture").hidden = !state.picture;
-  byId("no-picture").hidden = !!state.picture;
-  if (state.picture && state.picture !== shown && !loading) {
+function draw() {
+  const told = state ? (state.told[language] ?? "") : say("ended");
+  if (byId("told").textContent !== told) byId("told").textContent = told;
+  byId("told").dataset.prompt = state?.prompt ?? "ended";
+  byId("lamp").classList.toggle("lit", !!state?.lit);
+  byId("lamp").dataset.lamp = state?.lamp ?? "off";
+  byId("lamp").ariaLabel = say(state?.lit ? "lamp_on" : "lamp_off");
+  byId("level").value = state?.level ?? byId("level").min;
+  for (const button of document.querySelectorAll("[data-pin]")) button.disabled = !state;
+  drawPicture(state?.picture ?? 0);
+}
+
+// The caption stays until there is a picture to take its place.
+function drawPicture(number) {
+  if (!number) {
+    byId("picture").hidden = true;
+    byId("no-picture").hidden = false;
+    shown = 0;
+  } else if (number !== shown && !loading) {
     loading = true;
-    shown = state.picture;
-    byId("picture").src = `picture?${shown}`;
+    shown = number;
+    byId("picture").src = `picture?${number}`;
   }
 }
 
-byId("picture").onload = byId("picture").onerror = () => { loading = false; };
+byId("picture").onload = () => {
+  loading = false;
+  byId("picture").hidden = !shown;
+  byId("no-picture").hidden = !!shown;
+};
+byId("picture").onerror = () => { loading = false; };
+
+function label() {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.title = say("title");
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
+  byId("picture").alt = say("sees");
+}
+
+byId("language").onclick = () => {
+  language = language === "zh" ? "en" : "zh";
+  localStorage.setItem(STORED, language);
+  label();
+  draw();
+};
 
 for (const button of document.querySelectorAll("[data-pin]")) {
   const press = (down) => {
@@ -46,4 +118,5 @@ for (const button of document.querySelectorAll("[data-pin]")) {
   button.onkeyup = button.onblur = () => press(false);
 }
 
+label();
 connect();

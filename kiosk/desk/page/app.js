@@ -1,7 +1,9 @@
 // The seat page: wires the connection, the board, the ringing and the call to the elements of index.html.
 import * as board from "./board.js";
 import { Call } from "./call.js";
+import * as callView from "./call-view.js";
 import { askPermission } from "./devices.js";
+import { drawIncoming } from "./incoming.js";
 import * as ring from "./ring.js";
 import * as signIn from "./sign-in.js";
 import { Wire } from "./wire.js";
@@ -9,26 +11,24 @@ import { clock, has, label, say, switchLanguage } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const form = document.querySelector("#sign-in form");
-const remoteVideo = byId("remote-video");
-const ownVideo = byId("own-video");
-const incoming = byId("incoming");
 
 let wire = null;
 let ticket = null;
-let readyAfterLogin = false;
+let entering = false;
+let choiceTold = false; // the desk has our choice since the last login
 let lastStatus = () => "";
 let lastDevices = null;
-let measured = null;
 
 const call = new Call({
   send: (message) => wire.send(message),
   changed: drawCall,
-  tell: (key, why) => status(() => say(key, { why: why ? say(why) : "" }), true),
+  tell: (key, warn) => status(() => say(key), warn),
 });
 
+// Spoken each time it is written, so the same words are written once.
 function status(words, warn = false) {
   lastStatus = words;
-  byId("status").textContent = words();
+  if (byId("status").textContent !== words()) byId("status").textContent = words();
   byId("status").classList.toggle("warn", warn);
 }
 
@@ -41,48 +41,69 @@ function showOnly(section) {
   byId("sign-out").hidden = section === "sign-in";
 }
 
+function drawCall() {
+  drawIncoming(call);
+  callView.drawCall(call);
+  tellChoice();
+}
+
 // -- signing in
 
-async function enter(how) {
-  ring.unlock();
+async function enter(how, refusedKey) {
+  if (entering) return;
+  entering = true;
+  status(() => say("connecting"));
   try {
     ticket = await how();
   } catch (error) {
-    status(() => faultWords(error), true);
+    showOnly("sign-in");
+    form[form.user.value ? "passphrase" : "user"].select();
+    status(() => (error.code === "not_allowed" ? say(refusedKey) : faultWords(error)), true);
     return;
+  } finally {
+    entering = false;
   }
-  await connect();
+  form.reset();
+  connect();
 }
 
-async function connect() {
+function connect() {
   showOnly("work");
+  byId("ready").focus();
   status(() => say("connecting"));
-  lastDevices = await askPermission();
   wire?.stop();
   wire = new Wire(ticket, () => call.acceptedId);
   const hear = (kind, act) => wire.events.addEventListener(kind, ({ detail }) => act(detail));
   hear("up", wentUp);
-  hear("down", () => {
-    status(() => say("reconnecting"), true);
-    if (call.state === "ringing") call.over();
-  });
+  hear("down", wentDown);
   hear("refused", refused);
-  hear("kicked", () => {
-    call.hangUp();
-    showOnly("kicked");
-    byId("sign-in-again").focus();
-  });
+  hear("kicked", kicked);
   hear("message", received);
   wire.start();
+  // Not waited for: the question may stay open for long, and calls ring meanwhile.
+  askPermission().then((found) => {
+    lastDevices = found;
+    drawDevices();
+  });
 }
 
 function wentUp(login) {
+  if (login.role !== "seat") {
+    status(() => say("fault_unknown_seat"), true);
+    return signOut();
+  }
   call.iceServers = login.ice_servers;
-  byId("who").textContent = say("signed_in_as", { name: login.name || login.user_id });
-  drawDevices();
+  choiceTold = false;
+  ticket.name = login.name;
+  drawWho();
+  board.setOnline(true, closeRequest);
   status(() => say("connected"));
-  if (readyAfterLogin) wire.ask({ type: "set_seat_state", state: "free" });
-  readyAfterLogin = false;
+}
+
+function wentDown() {
+  status(() => say(call.acceptedId ? "reconnecting_in_call" : "reconnecting"), true);
+  call.linkLost();
+  board.setOnline(false, closeRequest);
 }
 
 function refused(fault) {
@@ -90,13 +111,29 @@ function refused(fault) {
   if (wire.stopped) signOut();
 }
 
-function signOut() {
-  wire?.stop();
+function kicked() {
   call.hangUp();
+  board.forget();
+  signIn.forgetChoice();
+  showOnly("kicked");
+  status(() => "");
+  byId("sign-in-again").focus();
+}
+
+// The call is ended before the connection, so that the desk hears it.
+function signOut() {
+  call.hangUp();
+  wire?.stop();
+  board.forget();
+  ticket = null;
   signIn.forget();
-  byId("who").textContent = "";
+  drawWho();
   showOnly("sign-in");
   form.user.focus();
+}
+
+function drawWho() {
+  byId("who").textContent = ticket ? say("signed_in_as", { name: ticket.name || ticket.userID }) : "";
 }
 
 function drawDevices() {
@@ -105,6 +142,13 @@ function drawDevices() {
     .filter(([kind]) => lastDevices[kind])
     .map(([kind, key]) => say(key, { why: say(lastDevices[kind]) }));
   byId("devices").textContent = faults.join(" ") || say("devices_fine");
+  byId("devices").classList.toggle("warn", faults.length > 0);
+}
+
+function drawSound() {
+  const hadFocus = document.activeElement === byId("sound-on");
+  byId("sound").hidden = ring.soundIsOn();
+  if (hadFocus && ring.soundIsOn()) byId("ready").focus();
 }
 
 // -- what the desk says
@@ -112,8 +156,8 @@ function drawDevices() {
 const RECEIVED = {
   board: (message) => {
     board.show(message, closeRequest);
-    // A desk that says we are in no call while we ring has ended it while we were away.
-    if (call.state === "ringing" && message.me.state !== "ringing") call.over();
+    call.boardShows(message);
+    tellChoice();
   },
   incoming_call: (message) => call.ring(message),
   accepted: (message) => call.accepted(message),
@@ -126,7 +170,7 @@ const RECEIVED = {
   media_state: (message) => call.farMedia(message),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
-    if (message.code === "stale_call" && !call.ended(message)) return;
+    if (message.code === "stale_call" && !call.refused(message)) return;
     status(() => faultWords(message), true);
   },
 };
@@ -135,139 +179,80 @@ function received(message) {
   RECEIVED[message.type]?.(message);
 }
 
+// A desk that lost us, or was restarted, takes us for not ready. What the person chose is told again, once.
+function tellChoice() {
+  if (choiceTold || call.state !== "idle" || !board.myState()) return;
+  choiceTold = true;
+  const choice = signIn.choice();
+  if (choice && choice !== board.myState()) wire.ask({ type: "set_seat_state", state: choice });
+}
+
+function choose(choice) {
+  signIn.keepChoice(choice);
+  choiceTold = true;
+  wire.ask({ type: "set_seat_state", state: choice });
+}
+
 function closeRequest(requestId) {
   if (wire.ask({ type: "close_request", request_id: requestId, reason: "closed_by_seat" })) status(() => say("closing"));
-}
-
-// -- the call on the screen
-
-function drawCall() {
-  const ringing = call.state === "ringing";
-  if (ringing && !incoming.open) startRinging();
-  if (!ringing && incoming.open) stopRinging();
-  const inCall = call.state === "connecting" || call.state === "connected";
-  byId("call-view").hidden = !inCall;
-  if (!inCall) {
-    remoteVideo.srcObject = ownVideo.srcObject = null;
-    measured = null;
-    return;
-  }
-  byId("call-title").textContent = board.place(call.incoming.request);
-  byId("call-state").textContent = say(`call_${call.state}`);
-  byId("call-state").dataset.state = call.state;
-  if (remoteVideo.srcObject !== call.remote) remoteVideo.srcObject = call.remote;
-  if (measured !== call.id) {
-    measured = call.id;
-    call.measure(remoteVideo);
-    byId("call-title").focus();
-  }
-  remoteVideo.hidden = !call.isVideo;
-  byId("audio-only").hidden = call.isVideo;
-  if (ownVideo.srcObject?.getTracks()[0] !== (call.camera ?? undefined)) {
-    ownVideo.srcObject = call.camera ? new MediaStream([call.camera]) : null;
-  }
-  ownVideo.hidden = !call.camera;
-  byId("mute").textContent = say(call.muted ? "muted" : "mute");
-  byId("mute").setAttribute("aria-pressed", String(call.muted));
-  byId("camera").textContent = say(call.cameraOn ? "camera_on" : "camera_off");
-  byId("camera").setAttribute("aria-pressed", String(call.cameraOn));
-  byId("camera").hidden = byId("switch-to-audio").hidden = !call.isVideo;
-  byId("hang-up").textContent = say("hang_up");
-  const far = [];
-  if (!call.farAudio) far.push(say("far_mic_off"));
-  if (call.isVideo && !call.farVideo) far.push(say("far_camera_off"));
-  byId("far-end").textContent = far.join(" ");
-}
-
-let focusedBefore = null;
-
-function startRinging() {
-  drawIncoming();
-  focusedBefore = document.activeElement;
-  incoming.showModal();
-  byId("accept").focus();
-  ring.start(byId("incoming-title").textContent, call.incoming.request.priority > 0);
-}
-
-function drawIncoming() {
-  const { request, call_type } = call.incoming;
-  byId("incoming-title").textContent = say("incoming", { place: board.place(request) });
-  byId("incoming-text").textContent = say("incoming_text", { kind: say(call_type === 2 ? "video_call" : "audio_call"),
-    priority: say(`priority_${request.priority}`), since: clock(request.age), presses: request.presses });
-  byId("accept").textContent = say("accept");
-  byId("reject").textContent = say("reject");
-  incoming.classList.toggle("emergency", request.priority === 2);
-}
-
-function stopRinging() {
-  incoming.close();
-  ring.stop();
-  if (document.contains(focusedBefore)) focusedBefore.focus();
 }
 
 // -- the person
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  enter(() => signIn.fromForm(form));
+  ring.askToNotify();
+  enter(() => signIn.fromForm(form), "sign_in_wrong");
 });
 byId("sign-in-again").onclick = () => connect();
-byId("sign-out").onclick = signOut;
+byId("sign-out").onclick = () => {
+  status(() => "");
+  signOut();
+};
 byId("language").onclick = () => {
   switchLanguage();
   drawWords();
 };
 for (const button of document.querySelectorAll("[data-choice]")) {
-  button.onclick = () => wire.ask({ type: "set_seat_state", state: button.dataset.choice });
+  button.onclick = () => choose(button.dataset.choice);
 }
 byId("accept").onclick = () => call.accept();
 byId("reject").onclick = () => call.reject();
-incoming.addEventListener("cancel", (event) => {
+byId("incoming").addEventListener("cancel", (event) => {
   event.preventDefault();
   call.reject();
 });
-byId("hang-up").onclick = () => call.hangUp();
-byId("mute").onclick = () => call.setMuted(!call.muted);
-byId("camera").onclick = () => call.setCamera(!call.cameraOn);
-byId("switch-to-audio").onclick = () => call.switchToAudio();
-byId("volume").oninput = (event) => { remoteVideo.volume = Number(event.target.value); };
-
-const KEYS = { m: () => call.setMuted(!call.muted), v: () => call.setCamera(!call.cameraOn), h: () => call.hangUp() };
-
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-  if (call.state === "ringing" && event.key === "Enter" && event.target !== byId("reject")) {
-    event.preventDefault();
-    call.accept();
-  } else if (call.acceptedId !== null) {
-    KEYS[event.key.toLowerCase()]?.();
-  }
+  if (event.key !== "Enter" || event.repeat || call.state !== "ringing" || event.target === byId("reject")) return;
+  event.preventDefault();
+  call.accept();
 });
+callView.wire(call);
 
-window.addEventListener("pagehide", () => wire?.stop());
+// A page that the browser kept and brings back has lost its connection.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+addEventListener("pagehide", () => wire?.stop());
 
 function drawWords() {
   label();
-  byId("language").textContent = say("language");
-  byId("status").textContent = lastStatus();
-  if (ticket) byId("who").textContent = say("signed_in_as", { name: ticket.name || ticket.userID });
   document.title = say("title");
+  byId("status").textContent = lastStatus();
+  drawWho();
   drawDevices();
   board.redraw(closeRequest);
-  if (call.state === "ringing") drawIncoming();
   drawCall();
 }
 
-setInterval(() => {
-  byId("call-time").textContent = call.since && call.state === "connected" ? clock(Date.now() - call.since) : "";
-}, 500);
-
 drawWords();
 board.startClock();
+ring.prepareSound(byId("sound-on"), drawSound);
+drawSound();
 const code = signIn.codeInAddress();
 if (code) {
-  readyAfterLogin = true;
-  enter(() => signIn.exchange({ code }));
+  signIn.keepChoice("free");
+  enter(() => signIn.exchange({ code }), "code_wrong");
 } else {
   ticket = signIn.stored();
   if (ticket) connect();

@@ -1,11 +1,13 @@
-// The board: who waits, since when, how urgent; colleagues; beds that are not connected.
+// The board: who waits, since when, how urgent; colleagues; beds that are not connected. It is what the desk said
+// last; while the desk cannot be reached the page says that this may be old.
 import { clock, say } from "./words.js";
 
-const URGENCY = ["", "urgent", "emergency"];
+export const URGENCY = ["normal", "urgent", "emergency"];
 const TICK_MS = 1000;
 
 let board = null;
 let shownAt = 0;
+let online = false;
 
 const byId = (id) => document.getElementById(id);
 
@@ -17,35 +19,79 @@ export function place(request) {
 export function show(next, onClose) {
   board = next;
   shownAt = performance.now();
-  draw(onClose);
+  redraw(onClose);
 }
 
-export function redraw(onClose) {
-  if (board) draw(onClose);
+export function forget() {
+  board = null;
+}
+
+export function setOnline(isOnline, onClose) {
+  online = isOnline;
+  redraw(onClose);
 }
 
 export function startClock() {
   setInterval(() => {
-    for (const cell of document.querySelectorAll("[data-age]")) cell.textContent = since(Number(cell.dataset.age));
+    for (const cell of document.querySelectorAll("[data-begun]")) tick(cell);
   }, TICK_MS);
 }
 
-function since(age) {
-  return clock(age + performance.now() - shownAt);
+// `element` says how long a request of `age` milliseconds waits or, spoken with, is open, and goes on saying it.
+export function keepTime(element, age, key = "waiting_since") {
+  element.dataset.key = key;
+  element.dataset.begun = performance.now() - age;
+  tick(element);
 }
 
-function draw(onClose) {
-  byId("my-state").textContent = say(`seat_${board.me.state}`);
-  byId("my-state").dataset.state = board.me.state;
+function tick(element) {
+  element.textContent = say(element.dataset.key, { since: clock(performance.now() - Number(element.dataset.begun)) });
+}
+
+// What is broken at the bed, in words.
+export function faults(devices) {
+  return ["camera", "microphone", "speaker", "button"]
+    .filter((device) => devices[device])
+    .map((device) => say(`device_${device}`, { fault: devices[device] }));
+}
+
+// What the desk has this seat for; "" while it has not said.
+export function myState() {
+  return online && board ? board.me.state : "";
+}
+
+export function redraw(onClose) {
+  if (!board) return;
+  const state = online ? board.me.state : "offline";
+  byId("my-state").textContent = say(`seat_${state}`);
+  byId("my-state").dataset.state = state;
+  byId("no-calls").hidden = !["not_ready", "rest"].includes(state);
+  byId("stale").hidden = online;
   for (const button of document.querySelectorAll("[data-choice]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.choice === board.me.state));
-    button.disabled = board.me.state === "ringing" || board.me.state === "busy";
+    button.setAttribute("aria-pressed", String(button.dataset.choice === state));
+    button.disabled = ["offline", "ringing", "busy"].includes(state);
   }
-  byId("nobody").hidden = board.requests.length > 0;
+  drawRequests(onClose);
+  byId("seats").replaceChildren(...board.seats.map(colleague));
+  byId("no-colleagues").hidden = board.seats.length > 0;
+  byId("beds").textContent = say("beds_online", { count: board.beds_online });
+  byId("beds-offline").hidden = !board.beds_offline.length;
+  byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
+}
+
+function drawRequests(onClose) {
+  const focused = document.activeElement?.closest("#requests li")?.dataset.requestId;
   byId("requests").replaceChildren(...board.requests.map((request) => row(request, onClose)));
-  byId("seats").replaceChildren(...(board.seats.length ? board.seats.map(colleague) : [item(say("no_colleagues"))]));
-  const offline = board.beds_offline.length ? ` ${say("beds_offline", { beds: board.beds_offline.join(", ") })}` : "";
-  byId("beds").textContent = say("beds_online", { count: board.beds_online }) + offline;
+  if (focused) focusRow(focused);
+  const waiting = board.requests.filter(({ state }) => state === "waiting").length;
+  const words = waiting ? say("waiting_count", { count: waiting }) : board.requests.length ? "" : say("nobody_waits");
+  if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
+}
+
+// A board is drawn anew several times a second at most; who stands on a button stays on it.
+function focusRow(requestId) {
+  const close = document.querySelector(`#requests li[data-request-id="${CSS.escape(requestId)}"] button`);
+  (close ?? byId("board-title")).focus();
 }
 
 function element(name, className, text) {
@@ -55,13 +101,9 @@ function element(name, className, text) {
   return made;
 }
 
-function item(text) {
-  return element("li", "hint", text);
-}
-
 function colleague(seat) {
   const line = document.createElement("li");
-  line.append(element("span", "", seat.name), element("span", "hint", say(`seat_${seat.state}`)));
+  line.append(element("span", "", seat.name), " ", element("span", "hint", say(`seat_${seat.state}`)));
   return line;
 }
 
@@ -75,20 +117,25 @@ function row(request, onClose) {
   line.dataset.testid = "request-row";
   line.dataset.requestId = request.request_id;
   line.dataset.state = request.state;
-  const age = element("span", "since", since(request.age));
-  age.dataset.age = request.age;
-  line.append(
+  const since = element("span", "since", "");
+  const spokenWith = request.state === "talking" || request.state === "answered";
+  keepTime(since, request.age + performance.now() - shownAt, spokenWith ? "open_since" : "waiting_since");
+  const parts = [
     element("span", `tag ${URGENCY[request.priority]}`, say(`priority_${request.priority}`)),
     element("span", "place", place(request)),
-    age,
+    since,
     element("span", "detail", details(request).join(" · ")),
-  );
+  ];
   if (request.may_close) {
     const close = element("button", "close", say("close_request"));
     close.type = "button";
+    close.disabled = !online;
+    close.setAttribute("aria-label", `${say("close_request")}: ${place(request)}`);
     close.onclick = () => onClose(request.request_id);
-    line.append(close);
+    parts.push(close);
   }
+  // Spaces, so that the row read as one text has its words apart.
+  line.append(...parts.flatMap((part) => [part, " "]));
   return line;
 }
 
@@ -100,9 +147,5 @@ function details(request) {
   parts.push(say(request.call_type === 2 ? "video_call" : "audio_call"));
   if (request.presses > 1) parts.push(say("pressed", { presses: request.presses }));
   if (!request.online) parts.push(say("bed_offline"));
-  for (const device of ["camera", "microphone", "speaker", "button"]) {
-    const fault = request.devices[device];
-    if (fault) parts.push(say(`device_${device}`, { fault }));
-  }
-  return parts;
+  return [...parts, ...faults(request.devices)];
 }

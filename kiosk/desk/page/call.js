@@ -1,19 +1,27 @@
 // One call at the seat. The answer is made while the page still rings; the seat's own sound and picture are put
 // on the connection only when the person accepts.
 //
-//             incoming   accept       accepted    connected   ended / hang up / reject
-// idle        ringing    -            -           -           -
-// ringing     (busy)     connecting   -           ringing     idle
-// connecting  (busy)     -            connecting  connected   idle
-// connected   (busy)     -            -           connected   idle
-import * as devices from "./devices.js";
+//             incoming   accept       confirmed + media   link lost   ended / hang up / reject / time-out
+// idle        ringing    -            -                   -           -
+// ringing     (busy)     connecting   -                   idle        idle
+// connecting  (busy)     -            connected           -           idle
+// connected   (busy)     -            -                   -           idle
+//
+// Every wait has an end: the ringing RING_GUARD_MS after the desk's own time-out, the connection CONNECT_TIMEOUT_MS
+// after the accept, a connected call when its media fail. A lost desk ends only what nobody could accept any more;
+// when it is back its board tells (`boardShows`) whether it still has our call. A desk that was restarted does not
+// know the call until the bed has told it, and until then nothing is concluded.
+import { OwnMedia } from "./own-media.js";
 import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
 const VIDEO = 2;
+const RING_GUARD_MS = 5000;
+const CONNECT_TIMEOUT_MS = 10_000; // that of the bed (kiosk/bedside/call.py)
 
 export class Call {
-  // `send` puts a message on the wire; `changed` is told after every change; `tell` gets a key of the words.
+  // `send` puts a message on the wire, false when there is none; `changed` is told after every change; `tell` gets
+  // the key of the words for what this page did not do itself, and whether they are a warning.
   constructor({ send, changed, tell }) {
     this.send = send;
     this.changed = changed;
@@ -35,18 +43,24 @@ export class Call {
     return this.type === VIDEO;
   }
 
+  get interrupted() {
+    return this.state === "connected" && this.pc.connectionState !== "connected";
+  }
+
   async ring(incoming) {
     note("incoming_call", incoming.call_id);
     if (this.state !== "idle") return this.send({ type: "line_busy", call_id: incoming.call_id });
-    Object.assign(this, { state: "ringing", incoming, lastId: incoming.call_id, type: incoming.call_type, muted: false, cameraOn: false,
-      farAudio: true, farVideo: true, since: null, remote: new MediaStream(), mic: null, camera: null });
+    const { call_id, call_type, request, ring_timeout_ms } = incoming;
+    Object.assign(this, { state: "ringing", incoming, lastId: call_id, type: call_type, told: "", confirmed: false,
+      farAudio: true, farVideo: true, devices: request.devices, since: null, remote: new MediaStream() });
+    this.waitAtMost(ring_timeout_ms + RING_GUARD_MS, () => this.lost("end_no_response"));
     this.changed();
     note("ringing", this.id);
     try {
       await this.answer(incoming);
     } catch (error) {
       console.error(error);
-      this.fail(incoming.call_id, String(error.message ?? error));
+      this.fail(call_id, String(error.message ?? error));
     }
   }
 
@@ -73,74 +87,51 @@ export class Call {
 
   connectionChanged(pc, callId) {
     if (this.pc !== pc) return;
-    if (pc.connectionState === "connected") {
-      note("pc_connected", callId);
-      if (this.state === "connecting") this.begin();
-    } else if (pc.connectionState === "failed") {
-      this.fail(callId, "no path to the bed");
-    }
+    if (pc.connectionState === "connected") note("pc_connected", callId);
+    if (pc.connectionState === "failed") return this.fail(callId, "no path to the bed");
+    this.beginIfReady();
+    this.changed();
   }
 
   async accept() {
     if (this.state !== "ringing") return;
     const { call_id } = this.incoming;
     note("accept_clicked", call_id);
-    this.send({ type: "accept", call_id, call_type: this.type });
+    if (!this.send({ type: "accept", call_id, call_type: this.type })) return this.lost("end_seat_lost");
     this.state = "connecting";
+    const seconds = CONNECT_TIMEOUT_MS / 1000;
+    this.waitAtMost(CONNECT_TIMEOUT_MS, () => this.fail(call_id, `no media ${seconds} s after the accept`));
+    const own = (this.own = new OwnMedia({ sender: (kind) => this.sender(kind), changed: () => this.ownChanged() }));
     this.changed();
-    await this.openMicrophone(call_id);
-    if (this.isVideo && this.id === call_id) await this.setCamera(true);
+    await own.open("audio");
+    if (!own.closed) this.ownChanged();
+    if (this.isVideo && !own.closed) await own.switch("video", true);
   }
 
   // The desk's word: only now is the call ours. It may be audio although video was asked.
   accepted({ call_id, call_type }) {
-    if (this.id !== call_id || this.state !== "connecting") return;
+    if (this.id !== call_id || this.state !== "connecting" || this.confirmed) return;
     note("accepted", call_id);
+    this.confirmed = true;
     this.type = call_type;
-    if (this.pc?.connectionState === "connected") this.begin();
+    if (!this.isVideo) this.own.switch("video", false);
+    this.beginIfReady();
     this.changed();
   }
 
-  begin() {
+  beginIfReady() {
+    if (this.state !== "connecting" || !this.confirmed || this.pc?.connectionState !== "connected") return;
+    clearTimeout(this.timer);
     this.state = "connected";
     this.since ??= Date.now();
-    this.changed();
-  }
-
-  async openMicrophone(callId) {
-    const { track, why } = await devices.open("audio");
-    if (this.id !== callId) return track?.stop();
-    if (!track) return this.tell("no_microphone", why);
-    this.mic = track;
-    track.enabled = !this.muted;
-    await this.sender("audio")?.replaceTrack(track);
-    this.tellMedia();
-  }
-
-  async setCamera(on) {
-    const callId = this.id;
-    if (!callId || !this.isVideo || on === this.cameraOn) return;
-    if (on) {
-      const { track, why } = await devices.open("video");
-      if (this.id !== callId || !this.isVideo) return track?.stop();
-      if (!track) return this.tell("no_camera", why);
-      this.camera = track;
-    } else {
-      this.camera?.stop();
-      this.camera = null;
-    }
-    this.cameraOn = on;
-    await this.sender("video")?.replaceTrack(this.camera);
-    this.tellMedia();
-    this.changed();
   }
 
   setMuted(muted) {
-    if (this.state === "idle") return;
-    this.muted = muted;
-    if (this.mic) this.mic.enabled = !muted;
-    this.tellMedia();
-    this.changed();
+    this.own?.switch("audio", !muted);
+  }
+
+  setCamera(on) {
+    if (this.isVideo) this.own?.switch("video", on);
   }
 
   switchToAudio() {
@@ -150,10 +141,10 @@ export class Call {
   }
 
   becomeAudio() {
-    this.setCamera(false);
     this.type = AUDIO;
     this.remote.getVideoTracks().forEach((track) => this.remote.removeTrack(track));
-    this.tell("switched");
+    this.own.switch("video", false);
+    this.tell("switched", false);
     this.changed();
   }
 
@@ -173,8 +164,12 @@ export class Call {
   fail(callId, why) {
     if (this.id !== callId) return;
     this.send({ type: "call_failed", call_id: callId, why: why.slice(0, 200) });
+    this.lost("end_failed");
+  }
+
+  lost(key) {
     this.over();
-    this.tell("end_failed");
+    this.tell(key, true);
   }
 
   ended({ call_id }) {
@@ -182,6 +177,35 @@ export class Call {
     note("call_ended", call_id);
     this.over();
     return true;
+  }
+
+  // True: this page is no longer in the call. A desk that was restarted knows nothing yet of a call that is on.
+  refused({ call_id }) {
+    if (this.state === "connected" && this.id === call_id) {
+      this.told = "";
+      return false;
+    }
+    return this.ended({ call_id });
+  }
+
+  linkLost() {
+    if (this.state === "ringing") this.over();
+  }
+
+  boardShows({ me, requests }) {
+    if (this.state === "idle") return;
+    const ours = requests.find(({ request_id }) => request_id === this.incoming.request.request_id);
+    this.devices = ours?.devices ?? this.devices;
+    const talksHere = ours?.state === "talking" && ours.seat === me.user_id;
+    const unanswered = !this.confirmed && !talksHere && me.state !== "ringing";
+    // A bed that is offline may come back and say that it talks with us; the desk will believe it.
+    const givenAway = this.confirmed && ours?.online && !talksHere;
+    if (unanswered || givenAway) return this.lost(ours?.state === "answered" ? "end_meanwhile" : "end_seat_lost");
+    if (talksHere) {
+      this.accepted({ call_id: this.id, call_type: Math.min(this.type, ours.call_type) });
+      this.tellMedia();
+    }
+    this.changed();
   }
 
   farMedia({ call_id, audio, video }) {
@@ -200,20 +224,33 @@ export class Call {
     watchFirst(video, this.remote, this.id);
   }
 
+  ownChanged() {
+    this.tellMedia();
+    this.changed();
+  }
+
+  // The far end hears what it gets, once, and again when that could not be said.
   tellMedia() {
-    if (this.acceptedId === null) return;
-    this.send({ type: "media_state", call_id: this.id, audio: !!this.mic && !this.muted, video: this.cameraOn });
+    if (this.acceptedId === null || !this.own) return;
+    const message = { type: "media_state", call_id: this.id, audio: this.own.sends("audio"), video: this.own.sends("video") };
+    const telling = JSON.stringify(message);
+    if (telling !== this.told && this.send(message)) this.told = telling;
   }
 
   sender(kind) {
     return this.pc?.getTransceivers().find((found) => found.receiver.track.kind === kind)?.sender;
   }
 
+  waitAtMost(milliseconds, act) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(act, milliseconds);
+  }
+
   over() {
+    clearTimeout(this.timer);
     this.state = "idle";
-    this.mic?.stop();
-    this.camera?.stop();
-    this.mic = this.camera = null;
+    this.own?.close();
+    this.own = null;
     const pc = this.pc;
     this.pc = null;
     pc?.close();

@@ -1,5 +1,8 @@
-// From a person, a passphrase, a UserSig or a one-time code to a ticket. The ticket lives as long as the tab.
+// From a person, a passphrase, a UserSig or a one-time code to a ticket. The ticket lives as long as the tab, and
+// with it what the person chose to be: ready, not ready, resting.
 const STORED = "kiosk.ticket";
+const CHOICE = "kiosk.choice";
+const TIMEOUT_MS = 15_000; // a passphrase takes the desk a moment, one after the other
 
 export function stored() {
   try {
@@ -16,6 +19,19 @@ export function keep(ticket) {
 
 export function forget() {
   sessionStorage.removeItem(STORED);
+  forgetChoice();
+}
+
+export function choice() {
+  return sessionStorage.getItem(CHOICE);
+}
+
+export function keepChoice(state) {
+  sessionStorage.setItem(CHOICE, state);
+}
+
+export function forgetChoice() {
+  sessionStorage.removeItem(CHOICE);
 }
 
 // The code in the address, which is removed from it at once.
@@ -27,14 +43,14 @@ export function codeInAddress() {
 
 // Throws {code, message}.
 export async function exchange(body) {
-  let response;
+  let response, answer;
   try {
     response = await fetch("api/sign-in", { method: "POST", body: JSON.stringify(body),
-      headers: { "content-type": "application/json" } });
+      headers: { "content-type": "application/json" }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    answer = await response.json();
   } catch {
     throw { code: "unreachable", message: "" };
   }
-  const answer = await response.json();
   if (!response.ok) throw answer.error;
   keep(answer);
   return answer;

@@ -1,4 +1,5 @@
-// The page's language: chosen by the person, else the browser's. Marked elements carry data-text="key".
+// The page's language: chosen by the person, else the browser's. Marked elements carry data-text="key", or
+// data-label="key" where nothing is written.
 import en from "./words-en.js";
 import zh from "./words-zh.js";
 
@@ -25,6 +26,7 @@ export function switchLanguage() {
 export function label() {
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = say(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
 }
 
 export function clock(milliseconds) {

@@ -1,0 +1,108 @@
+// The call on the screen: the bed's picture and one's own, what either end does not send, and the controls.
+import * as board from "./board.js";
+import { clock, say } from "./words.js";
+
+const TICK_MS = 500;
+
+const byId = (id) => document.getElementById(id);
+const remoteVideo = byId("remote-video");
+const ownVideo = byId("own-video");
+let measured = null;
+
+export function wire(call) {
+  byId("hang-up").onclick = () => call.hangUp();
+  byId("mute").onclick = () => mute(call);
+  byId("camera").onclick = () => camera(call);
+  byId("switch-to-audio").onclick = () => call.switchToAudio();
+  byId("volume").oninput = (event) => { remoteVideo.volume = Number(event.target.value); };
+  // The first picture, and a picture that stops being one.
+  for (const event of ["resize", "emptied"]) remoteVideo.addEventListener(event, () => drawCall(call));
+  const keys = { m: mute, v: camera, h: () => call.hangUp() };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches("input")) return;
+    if (call.acceptedId !== null) keys[event.key.toLowerCase()]?.(call);
+  });
+  setInterval(() => {
+    byId("call-time").textContent = call.state === "connected" ? clock(Date.now() - call.since) : "";
+  }, TICK_MS);
+}
+
+function mute(call) {
+  call.setMuted(call.own.isOn("audio"));
+}
+
+function camera(call) {
+  call.setCamera(!call.own.isOn("video"));
+}
+
+export function drawCall(call) {
+  const inCall = call.acceptedId !== null;
+  const hadFocus = byId("call-view").contains(document.activeElement);
+  byId("call-view").hidden = !inCall;
+  if (!inCall) {
+    if (hadFocus) byId("board-title").focus();
+    remoteVideo.srcObject = ownVideo.srcObject = measured = null;
+    return;
+  }
+  byId("call-title").textContent = board.place(call.incoming.request);
+  write("call-state", say(call.interrupted ? "call_interrupted" : `call_${call.state}`));
+  byId("call-state").dataset.state = call.state;
+  if (remoteVideo.srcObject !== call.remote) remoteVideo.srcObject = call.remote;
+  if (measured !== call.id) {
+    measured = call.id;
+    call.measure(remoteVideo);
+    byId("call-title").focus();
+  }
+  drawStage(call);
+  write("far-end", farWords(call));
+  write("own-end", ownWords(call));
+  press("mute", !call.own.wanted.audio);
+  press("camera", call.own.wanted.video);
+  byId("camera").hidden = byId("switch-to-audio").hidden = !call.isVideo;
+  byId("switch-to-audio").disabled = call.state !== "connected";
+}
+
+function drawStage(call) {
+  const words = stageWords(call);
+  write("stage-words", words);
+  byId("stage-words").hidden = !words;
+  // Until the first picture the words lie over it: what is not rendered is painted late.
+  remoteVideo.hidden = !!words && (!call.isVideo || !call.farVideo || !!call.devices.camera);
+  byId("stage").classList.toggle("audio", !call.isVideo);
+  const track = call.own.tracks.video;
+  if (ownVideo.srcObject?.getTracks()[0] !== (track ?? undefined)) {
+    ownVideo.srcObject = track ? new MediaStream([track]) : null;
+  }
+  ownVideo.hidden = !track;
+}
+
+// Why there is no picture of the bed; "" when there is one.
+function stageWords(call) {
+  if (!call.isVideo) return say("no_pictures");
+  if (call.devices.camera) return say("no_picture", { fault: call.devices.camera });
+  if (!call.farVideo) return say("far_camera_off");
+  return remoteVideo.videoWidth ? "" : say("no_picture_yet");
+}
+
+function farWords(call) {
+  const faults = board.faults({ ...call.devices, camera: "" });
+  if (faults.length) return say("at_the_bed", { faults: faults.join(" · ") });
+  return call.farAudio ? "" : say("far_mic_off");
+}
+
+function ownWords({ own, isVideo }) {
+  const parts = [];
+  if (own.missing.audio) parts.push(say("no_microphone", { why: say(own.missing.audio) }));
+  else if (!own.wanted.audio) parts.push(say("own_muted"));
+  if (isVideo && own.missing.video) parts.push(say("no_camera", { why: say(own.missing.video) }));
+  return parts.join(" ");
+}
+
+// Written only when it is new: a live region is spoken again each time it is written.
+function write(id, words) {
+  if (byId(id).textContent !== words) byId(id).textContent = words;
+}
+
+function press(id, pressed) {
+  byId(id).setAttribute("aria-pressed", String(pressed));
+}

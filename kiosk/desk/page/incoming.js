@@ -1,0 +1,39 @@
+// The dialog of a call that rings: who, how urgent, accept or reject; with the ring and, at the end, the focus
+// back where it was.
+import * as board from "./board.js";
+import * as ring from "./ring.js";
+import { say } from "./words.js";
+
+const byId = (id) => document.getElementById(id);
+const dialog = byId("incoming");
+let focusedBefore = null;
+
+export function drawIncoming(call) {
+  if (call.state === "ringing") draw(call.incoming);
+  if (call.state === "ringing" && !dialog.open) open(call);
+  if (call.state !== "ringing" && dialog.open) close();
+}
+
+function open(call) {
+  board.keepTime(byId("incoming-since"), call.incoming.request.age);
+  focusedBefore = document.activeElement;
+  dialog.showModal();
+  byId("accept").focus();
+  ring.start(() => byId("incoming-title").textContent, call.incoming.request.priority > 0);
+}
+
+function close() {
+  dialog.close();
+  ring.stop();
+  if (document.contains(focusedBefore)) focusedBefore.focus();
+}
+
+function draw({ request, call_type }) {
+  byId("incoming-title").textContent = say("incoming", { place: board.place(request) });
+  byId("incoming-priority").textContent = say(`priority_${request.priority}`);
+  byId("incoming-priority").className = `tag ${board.URGENCY[request.priority]}`;
+  const parts = [say(call_type === 2 ? "video_call" : "audio_call")];
+  if (request.presses > 1) parts.push(say("pressed", { presses: request.presses }));
+  byId("incoming-text").textContent = [...parts, ...board.faults(request.devices)].join(" · ");
+  dialog.className = board.URGENCY[request.priority];
+}

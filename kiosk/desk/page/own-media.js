@@ -1,0 +1,76 @@
+// What the seat sends in one call: its microphone and its camera. Each is wanted or not, and is there or not. A
+// microphone that is unplugged is replaced by what else there is; a camera waits until somebody switches it on again.
+import * as devices from "./devices.js";
+
+export class OwnMedia {
+  // `sender` gives the connection's RTCRtpSender of a kind; `changed` is told after every change.
+  constructor({ sender, changed }) {
+    this.sender = sender;
+    this.changed = changed;
+    this.wanted = { audio: true, video: false };
+    this.tracks = { audio: null, video: null };
+    this.missing = { audio: "", video: "" }; // the key of the words why one is not there
+    this.closed = false;
+    this.replug = () => this.pluggedIn();
+    navigator.mediaDevices?.addEventListener("devicechange", this.replug);
+  }
+
+  sends(kind) {
+    return this.wanted[kind] && this.tracks[kind] !== null;
+  }
+
+  // For the person: also while it is being opened.
+  isOn(kind) {
+    return this.wanted[kind] && !this.missing[kind];
+  }
+
+  // A microphone that is off stays open, so that it is on at once; a camera that is off is let go.
+  async switch(kind, on) {
+    this.wanted[kind] = on;
+    if (this.tracks.audio) this.tracks.audio.enabled = this.wanted.audio;
+    if (on && !this.tracks[kind]) await this.open(kind);
+    if (!this.wanted.video && this.tracks.video) await this.put("video", null);
+    if (kind === "video" && !on) this.missing.video = "";
+    if (!this.closed) this.changed();
+  }
+
+  async open(kind) {
+    const { track, why } = await devices.open(kind);
+    if (this.closed || (kind === "video" && !this.wanted.video)) return track?.stop();
+    if (!track && this.tracks[kind]) return;
+    this.missing[kind] = why ?? "";
+    if (!track && kind === "video") this.wanted.video = false;
+    if (!track) return;
+    track.onended = () => this.unplugged(kind, track);
+    if (kind === "audio") track.enabled = this.wanted.audio;
+    await this.put(kind, track);
+  }
+
+  async put(kind, track) {
+    const before = this.tracks[kind];
+    this.tracks[kind] = track;
+    await this.sender(kind)?.replaceTrack(track);
+    before?.stop();
+  }
+
+  async unplugged(kind, track) {
+    if (this.closed || this.tracks[kind] !== track) return;
+    this.missing[kind] = "unplugged";
+    if (kind === "video") this.wanted.video = false;
+    await this.put(kind, null);
+    this.changed();
+    if (kind === "audio") await this.pluggedIn();
+  }
+
+  // Opened anew in any case: a headset that was just plugged in is what the person wants to use.
+  async pluggedIn() {
+    await this.open("audio");
+    if (!this.closed) this.changed();
+  }
+
+  close() {
+    this.closed = true;
+    navigator.mediaDevices?.removeEventListener("devicechange", this.replug);
+    for (const track of Object.values(this.tracks)) track?.stop();
+  }
+}
