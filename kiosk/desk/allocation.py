@@ -128,14 +128,12 @@ def asked(books: Books, event: SeatAsked) -> None:
     held = books.ledger.request_of(event.user_id, external=True)
     if held is not None:
         books.end(books.ledger.leases[held.call_id or ""], EndReason.CANCELLED)
-    bed = books.ledger.beds.get(event.user_id)
-    if bed is None or bed.external:
-        books.ledger.beds[event.user_id] = Bed(event.user_id, event.bed, external=True)
     request = Request(event.request, event.user_id, event.bed.group, books.now, external=True)
     candidates = books.ledger.candidates(request)
     if not candidates:
         books.effects.append(AllBusy())
         return
+    books.ledger.beds.setdefault(event.user_id, Bed(event.user_id, event.bed, external=True))
     books.keep(request)
     lease = books.grant(request, candidates[0])
     books.effects += [Reserved(lease), StartTimer(Timer("ring", lease.call_id), books.rules.ring_s)]

@@ -123,6 +123,8 @@ class Books:
             request = replace(request, told=msgspec.structs.replace(request.told, spoken=True))
         if request.external:
             self.drop(request)
+            if self.ledger.beds[request.bed].external:
+                del self.ledger.beds[request.bed]
         elif talking and reason is EndReason.HANGUP:
             self.move_request(request, "hang_up", call_id=None, declined=frozenset())
         else:

@@ -193,3 +193,12 @@ def test_an_http_client_gives_a_reservation_back_or_asks_anew(ward: Ward) -> Non
     for _ in range(2):
         ward.does(SeatReturned("app-1", second.call_id))
     assert not ward.desk.ledger.leases
+    assert list(ward.desk.ledger.beds) == ["bed-1"], "a client that holds nothing is forgotten"
+
+
+def test_a_kiosk_may_ask_over_http_too_and_stays_the_bed_it_is(ward: Ward) -> None:
+    bed = ward.desk.ledger.beds["bed-1"]
+    asked = SeatAsked("bed-1", OpenRequest(request_id="h1", age=0), wire.BedInfo(group="ward", room="elsewhere"))
+    lease = reserved(ward.does(asked))
+    ward.does(SeatReturned("bed-1", lease.call_id))
+    assert ward.desk.ledger.beds["bed-1"] is bed
