@@ -74,7 +74,8 @@ async def run_calls(
         await _one_call(call_type, robot=robot, story=story, call=call, speaker=speaker)
         await asyncio.to_thread(attend.tap)
         await story.shows("ready")
-        print(f"  {call_type.name.lower()} call: pictures, sound, hang-up and attendance verified")
+        seen = "pictures, sound" if call_type is CallType.VIDEO else "sound"
+        print(f"  {call_type.name.lower()} call: {seen}, hang-up and attendance verified", flush=True)
 
 
 async def _one_call(
@@ -111,7 +112,7 @@ async def _one_call(
     for stage, (begin, end) in timings.items():
         if end is None:
             raise KioskError(f"never happened: {stage}")
-        print(f"  {stage:<36}{(end - begin) * 1000:8.1f} ms")
+        print(f"  {stage:<36}{(end - begin) * 1000:8.1f} ms", flush=True)
     await robot.send(wire.Hangup(call_id=incoming.call_id))
     await robot.drop_call()
     await story.shows("answered")
