@@ -230,7 +230,8 @@ def _desk_passphrase(arguments: argparse.Namespace) -> int:
 def _desk_code(arguments: argparse.Namespace) -> int:
     registry, settings = _registry(arguments)
     code = registry.make_code(arguments.user_id, now=int(time.time()))
-    print(f"open the seat page of {settings.desk.host}:{settings.desk.port} with #code={code}")
+    address: Any = importlib.import_module("kiosk.desk.address")
+    print(f"{address.page_url(settings.desk, port=settings.desk.port)}#code={code}")
     return 0
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -25,13 +24,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kiosk.desk import doors
+from kiosk.desk.address import page_url, wants_tls
 from kiosk.desk.certificate import check_pair, ensure_certificate
 from kiosk.desk.ledger import Rules
 from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, listen
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
 from kiosk.errors import BadMessage, CredentialError
-from kiosk.settings import Desk, is_loopback_host
+from kiosk.settings import Desk
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
@@ -130,8 +130,7 @@ class DeskServer:
         """
         certificate, key = self._tls_files()
         listening = listen(self.settings.host, self.settings.port, "desk.port")
-        scheme = "https" if certificate else "http"
-        self.url = f"{scheme}://{_reachable(self.settings.host)}:{listening.getsockname()[1]}/"
+        self.url = page_url(self.settings, port=listening.getsockname()[1])
         config = uvicorn.Config(
             self.app(),
             http=HttpProtocol,
@@ -163,8 +162,7 @@ class DeskServer:
 
     def _tls_files(self) -> tuple[str | None, str | None]:
         settings = self.settings
-        wanted = settings.tls == "on" or (settings.tls == "auto" and not is_loopback_host(settings.host))
-        if not wanted:
+        if not wants_tls(settings):
             return None, None
         certificate, key = Path(settings.certificate), Path(settings.private_key)
         if not settings.certificate:
@@ -377,14 +375,6 @@ async def _receive(websocket: WebSocket) -> str | bytes:
         raise WebSocketDisconnect(event.get("code", 1000))
     text: str | bytes | None = event.get("text")
     return text if text is not None else event.get("bytes") or b""
-
-
-def _reachable(host: str) -> str:
-    if host in ("localhost", "127.0.0.1", "::1", "[::1]"):
-        return "localhost"
-    if host in ("0.0.0.0", "::"):  # noqa: S104  (the operator asked for every interface; here it is only named)
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
 
 
 _CLOSED_MEANWHILE = (OSError, RuntimeError)

@@ -177,6 +177,7 @@ async def test_the_operator_gets_a_code_for_a_seat(tmp_path: Path) -> None:
     ward = ward_in(tmp_path)
     said = await kiosk(ward, "code", "nurse-1")
     assert said.status == 0
+    assert said.out.startswith("http://localhost:")
     code = said.out.strip().partition("#code=")[2]
     assert ward.registry().use_code(code, now=int(time.time())).user_id == "nurse-1"
     assert (await kiosk(ward, "code", "bed-1")).line == (
