@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from kiosk import settings
-from kiosk.bench.chromium import chromium
+from kiosk.bench.chromium import HEAR_TONE, READ_CODE, chromium
 from kiosk.demo.ward import BedProcess, DeskProcess, Ward
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.sound import SAMPLE_RATE
@@ -72,6 +73,24 @@ class Seat:
 
     async def request_is(self, state: str) -> None:
         await expect(self.by("request-row")).to_have_attribute("data-state", state, timeout=30_000)
+
+    async def says(self, test_id: str, words: str | re.Pattern[str]) -> None:
+        await expect(self.by(test_id)).to_contain_text(words, timeout=HANG_S * 1000)
+
+    async def sees_the_bed(self) -> None:
+        """Two different codes are read from the picture on the page."""
+        codes: set[int] = set()
+        async with asyncio.timeout(HANG_S):
+            while len(codes) < 2:
+                counter = await self.page.evaluate(READ_CODE)
+                if counter is not None:
+                    codes.add(counter)
+
+    async def hears_the_bed(self) -> None:
+        """The tone in the room is the strongest on the page."""
+        async with asyncio.timeout(HANG_S):
+            while abs((await self.page.evaluate(HEAR_TONE, 400))[0] - BED_HZ) > 8:
+                pass
 
     async def nobody_waits(self) -> None:
         await expect(self.by("request-row")).to_have_count(0, timeout=30_000)
@@ -133,6 +152,23 @@ class Hospital:
         bed = Bed(await ward.start_bed(self.pulse.env))
         self.beds.append(bed)
         return bed
+
+    async def desk_restarts(self) -> None:
+        """The desk is killed, as by a power cut, and started again at the same port."""
+        await self.desk_dies()
+        self.desk = await self.ward.start_desk()
+
+    async def desk_dies(self) -> None:
+        assert self.desk is not None
+        port = int(self.desk.url.rstrip("/").rpartition(":")[2])
+        self.desk.process.kill()
+        await self.desk.process.wait()
+        changed = msgspec.structs.replace(self.ward.settings.desk, port=port)
+        made = msgspec.structs.replace(self.ward.settings, desk=changed)
+        self.ward = type(self.ward)(self.ward.folder, made)
+        self.ward.prepare()
+
+    # -- by keyboard
 
     async def somebody_hums(self) -> None:
         """A tone of ``BED_HZ`` sounds in the room until the end."""

@@ -11,28 +11,11 @@ import pytest
 from playwright.async_api import expect
 
 from kiosk import settings
-from kiosk.bench.chromium import HEAR_TONE, READ_CODE, SEAT_HZ
-from tests.e2e.conftest import BED_HZ, Hospital, Seat, SignIn, ward_settings
+from kiosk.bench.chromium import SEAT_HZ
+from tests.e2e.conftest import Hospital, SignIn, ward_settings
 from tests.waiting import HANG_S, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.alsa]
-
-
-async def sees_the_bed(seat: Seat) -> None:
-    """Two different codes are read from the picture on the page."""
-    codes: set[int] = set()
-    async with asyncio.timeout(HANG_S):
-        while len(codes) < 2:
-            counter = await seat.page.evaluate(READ_CODE)
-            if counter is not None:
-                codes.add(counter)
-
-
-async def hears_the_bed(seat: Seat) -> None:
-    async with asyncio.timeout(HANG_S):
-        hz, _ = 0.0, 0.0
-        while abs(hz - BED_HZ) > 8:
-            hz, _ = await seat.page.evaluate(HEAR_TONE, 400)
 
 
 async def bed_hears_the_seat(hospital: Hospital) -> None:
@@ -51,7 +34,7 @@ async def test_a_video_call_hung_up_at_the_seat(hospital: Hospital, sign_in: Sig
     await expect(seat.by("incoming")).to_contain_text("Ward 3 · 301 · 2")
     await seat.answers()
     await hospital.bed.shows("talking")
-    await asyncio.gather(sees_the_bed(seat), hears_the_bed(seat), bed_hears_the_seat(hospital))
+    await asyncio.gather(seat.sees_the_bed(), seat.hears_the_bed(), bed_hears_the_seat(hospital))
     await expect(seat.by("own-video")).to_be_visible()
     await seat.by("hang-up").click()
     await hospital.bed.shows("answered")
@@ -70,7 +53,7 @@ async def test_an_audio_call_hung_up_at_the_bed(hospital: Hospital, sign_in: Sig
     await seat.answers()
     await hospital.bed.shows("talking")
     await expect(seat.by("remote-video")).to_be_hidden()
-    await asyncio.gather(hears_the_bed(seat), bed_hears_the_seat(hospital))
+    await asyncio.gather(seat.hears_the_bed(), bed_hears_the_seat(hospital))
     hospital.bed.press("cancel tap")
     await hospital.bed.shows("answered")
     await expect(seat.by("call-view")).to_be_hidden()
@@ -82,7 +65,7 @@ async def test_after_real_speech_the_seat_may_close_the_request(hospital: Hospit
     seat = await sign_in()
     hospital.bed.press()
     await seat.answers()
-    await asyncio.gather(hears_the_bed(seat), bed_hears_the_seat(hospital))
+    await asyncio.gather(seat.hears_the_bed(), bed_hears_the_seat(hospital))
     # Speech counts after a second above the threshold in each direction; the tones have sounded for longer by now.
     for _ in range(3):
         await hospital.bed_plays()
@@ -110,7 +93,7 @@ async def test_the_seat_mutes_turns_its_camera_off_and_goes_on_without_pictures(
     await seat.by("switch-to-audio").click()
     await expect(seat.by("remote-video")).to_be_hidden()
     await until(lambda: "onCallMediaTypeChanged" in hospital.bed.told())
-    await hears_the_bed(seat)
+    await seat.hears_the_bed()
     await seat.page.keyboard.press("h")
     await hospital.bed.shows("answered")
 
@@ -126,7 +109,7 @@ async def test_a_rejected_call_rings_at_the_second_seat(hospital: Hospital, sign
     await first.is_silent()
     await hospital.bed.shows("talking")
     assert "onUserReject" in hospital.bed.told()
-    await sees_the_bed(second)
+    await second.sees_the_bed()
 
 
 async def test_an_unanswered_call_rings_at_the_second_seat(hospital: Hospital, sign_in: SignIn) -> None:
@@ -190,7 +173,7 @@ async def test_a_ward_over_https_with_the_certificate_made_at_first_start(
     hospital.bed.press()
     await seat.answers()
     await hospital.bed.shows("talking")
-    await sees_the_bed(seat)
+    await seat.sees_the_bed()
 
 
 async def test_cancel_at_the_bed_stops_the_ringing(hospital: Hospital, sign_in: SignIn) -> None:

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 from contextlib import AsyncExitStack
 from typing import Any
 
-import msgspec
 import pytest
 from playwright.async_api import Page, expect
 
 from kiosk import settings
-from kiosk.bench.chromium import HEAR_TONE
 from kiosk.signaling import messages as wire
-from tests.e2e.conftest import BED_HZ, Hospital, Seat, SignIn, ward_settings
+from tests.e2e.conftest import Hospital, Seat, SignIn, ward_settings
 from tests.e2e.wire_bed import WireBed
-from tests.waiting import HANG_S, until
+from tests.waiting import HANG_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 
 HANG_MS = HANG_S * 1000
 INSIDE = ("accept", "reject", "BODY")
 PASSPHRASE = "correct horse battery"
-
-
-async def says(seat: Seat, test_id: str, words: str | re.Pattern[str]) -> None:
-    await expect(seat.by(test_id)).to_contain_text(words, timeout=HANG_MS)
-
-
-async def hears_the_bed(seat: Seat) -> None:
-    async with asyncio.timeout(HANG_S):
-        while abs((await seat.page.evaluate(HEAR_TONE, 400))[0] - BED_HZ) > 8:
-            pass
 
 
 async def opens_the_page(hospital: Hospital, browser: Any, **context: Any) -> Page:
@@ -44,26 +31,6 @@ async def opens_the_page(hospital: Hospital, browser: Any, **context: Any) -> Pa
     page: Page = await opened.new_page()
     await page.goto(hospital.desk.url)
     return page
-
-
-async def desk_restarts(hospital: Hospital) -> None:
-    """The desk is killed, as by a power cut, and started again at the same port."""
-    await desk_dies(hospital)
-    hospital.desk = await hospital.ward.start_desk()
-
-
-async def desk_dies(hospital: Hospital) -> None:
-    assert hospital.desk is not None
-    port = int(hospital.desk.url.rstrip("/").rpartition(":")[2])
-    hospital.desk.process.kill()
-    await hospital.desk.process.wait()
-    changed = msgspec.structs.replace(hospital.ward.settings.desk, port=port)
-    made = msgspec.structs.replace(hospital.ward.settings, desk=changed)
-    hospital.ward = type(hospital.ward)(hospital.ward.folder, made)
-    hospital.ward.prepare()
-
-
-# -- by keyboard
 
 
 async def test_a_whole_shift_by_keyboard_alone(hospital: Hospital, browser: Any) -> None:
@@ -86,7 +53,7 @@ async def test_a_whole_shift_by_keyboard_alone(hospital: Hospital, browser: Any)
     await seat.talks()
     await keys.press("m")
     await expect(seat.by("mute")).to_have_attribute("aria-pressed", "true")
-    await says(seat, "own-end", "You are muted")
+    await seat.says("own-end", "You are muted")
     await keys.press("m")
     await expect(seat.by("own-end")).to_be_empty()
     await expect(seat.by("own-video")).to_be_visible()
@@ -136,7 +103,7 @@ async def test_a_wrong_passphrase_is_said_and_the_user_id_stays(hospital: Hospit
     await seat.by("user-id").fill("nurse-1")
     await seat.by("passphrase").fill("wrong horse battery")
     await seat.by("sign-in").click()
-    await says(seat, "status", "用户 ID 或口令错误")
+    await seat.says("status", "用户 ID 或口令错误")
     await expect(seat.by("user-id")).to_have_value("nurse-1")
     await expect(seat.by("passphrase")).to_be_focused()
     await seat.by("passphrase").fill(PASSPHRASE)
@@ -149,7 +116,7 @@ async def test_a_used_up_link_leads_to_the_form_with_words(hospital: Hospital, b
     assert hospital.desk is not None
     page = await (await browser.new_context(locale="en-GB")).new_page()
     await page.goto(hospital.desk.url + "#code=never-made")
-    await says(Seat(page), "status", "sign-in link is used up")
+    await Seat(page).says("status", "sign-in link is used up")
     await expect(page.get_by_test_id("sign-in-form")).to_be_visible()
 
 
@@ -162,7 +129,7 @@ async def test_a_kiosk_cannot_sit_at_a_seat(hospital: Hospital, browser: Any) ->
     await seat.by("sdk-app-id").fill(str(hospital.ward.settings.desk.sdk_app_id))
     await seat.by("user-sig").fill(ticket)
     await seat.by("sign-in").click()
-    await says(seat, "status", "not a seat of this desk")
+    await seat.says("status", "not a seat of this desk")
     await expect(seat.by("sign-in-form")).to_be_visible()
 
 
@@ -184,7 +151,7 @@ async def test_signing_out_in_a_call_hangs_up(hospital: Hospital, sign_in: SignI
 async def test_a_ring_that_cannot_sound_is_said_until_the_first_key(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens()
     seat = await sign_in()
-    await says(seat, "sound-off", "The ring sound is off")
+    await seat.says("sound-off", "The ring sound is off")
     await seat.page.keyboard.press("Shift")
     await seat.page.keyboard.press("x")
     await expect(seat.by("sound-off")).to_be_hidden()
@@ -204,11 +171,11 @@ async def test_a_forbidden_microphone_is_said_and_the_bed_is_still_heard(
 ) -> None:
     await hospital.opens()
     seat = await sign_in()
-    await says(seat, "devices", "No microphone: not allowed")
+    await seat.says("devices", "No microphone: not allowed")
     hospital.bed.press()
     await seat.answers()
-    await says(seat, "own-end", "The patient will not hear you")
-    await hears_the_bed(seat)
+    await seat.says("own-end", "The patient will not hear you")
+    await seat.hears_the_bed()
     assert "onUserAudioAvailable" not in hospital.bed.told()
 
 
@@ -239,7 +206,7 @@ async def test_the_board_shows_the_most_urgent_first_and_in_words(hospital: Hosp
         await expect(rows.nth(1)).to_contain_text(re.compile(r"urgent Ward 3 · 304 · 1 waiting 1:01:\d\d"))
         await expect(rows.nth(2)).to_contain_text(re.compile(r"normal Ward 3 · 302 · 1 waiting 01:\d\d"))
         await expect(rows.nth(3)).to_contain_text("spoken with, to be attended")
-        await says(seat, "waiting", "Waiting now: 3")
+        await seat.says("waiting", "Waiting now: 3")
     await expect(rows.nth(0)).to_contain_text("bed not connected: go there")
 
 
@@ -262,196 +229,13 @@ async def test_the_language_changes_in_the_middle_of_a_call(hospital: Hospital, 
     hospital.bed.press()
     await seat.answers()
     await seat.by("language").click()
-    await says(seat, "call-state", "通话中")
+    await seat.says("call-state", "通话中")
     await expect(seat.by("hang-up")).to_have_text("挂断（H）")
-    await hears_the_bed(seat)
+    await seat.hears_the_bed()
     assert hospital.bed.shown()[-1] == "talking"
 
 
 # -- what breaks
-
-
-async def test_a_page_reloaded_in_a_call_is_ready_again_and_the_request_rings_again(
-    hospital: Hospital, sign_in: SignIn
-) -> None:
-    await hospital.opens(ward_settings(desk={"next_round": 1.0}))
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    await hospital.bed.shows("talking")
-    await seat.page.reload()
-    await seat.answers()
-    await hospital.bed.shows("talking")
-
-
-async def test_a_desk_killed_and_restarted_does_not_end_the_call(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    await until(lambda: "onUserAudioAvailable" in hospital.bed.told())
-    await desk_dies(hospital)
-    await says(seat, "status", "Your call goes on")
-    await seat.page.keyboard.press("m")
-    await says(seat, "own-end", "You are muted")
-    await hears_the_bed(seat)
-    hospital.desk = await hospital.ward.start_desk()
-    await says(seat, "status", "Connected.")
-    await seat.is_("busy")
-    await seat.request_is("talking")
-    await hears_the_bed(seat)
-    assert hospital.bed.shown()[-1] == "talking"
-    # The far end hears of the mute as soon as the desk can say it.
-    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2, "the bed hears of the mute")
-    await seat.by("hang-up").click()
-    await hospital.bed.shows("answered")
-    await seat.is_("free")
-
-
-async def test_what_is_said_before_the_bed_is_back_at_a_new_desk_does_not_end_the_call(
-    hospital: Hospital, sign_in: SignIn
-) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    await until(lambda: "onUserAudioAvailable" in hospital.bed.told())
-    await desk_dies(hospital)
-    # The bed stands still for the moment in which the seat is back at the desk and the bed is not.
-    hospital.bed.process.process.send_signal(signal.SIGSTOP)
-    hospital.desk = await hospital.ward.start_desk()
-    await seat.is_("not_ready")
-    await seat.page.keyboard.press("m")
-    await says(seat, "own-end", "You are muted")
-    hospital.bed.process.process.send_signal(signal.SIGCONT)
-    await seat.is_("busy")
-    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2, "the bed hears of the mute")
-    await hears_the_bed(seat)
-
-
-async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    await desk_dies(hospital)
-    await seat.is_("offline")
-    await expect(seat.by("ready")).to_be_disabled()
-    hospital.desk = await hospital.ward.start_desk()
-    await seat.is_("free")
-    await hospital.bed.shows("ready")
-    hospital.bed.press()
-    await seat.rings()
-
-
-async def test_a_desk_lost_while_it_rings_silences_the_page(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.rings()
-    await desk_dies(hospital)
-    await seat.is_silent()
-    await says(seat, "status", "No calls ring here")
-    hospital.desk = await hospital.ward.start_desk()
-    await seat.answers()
-
-
-async def test_an_accept_whose_desk_dies_at_once_ends_in_words(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    assert hospital.desk is not None
-    async with WireBed(hospital.ward, hospital.desk.url, room="302") as bed:
-        await bed.invites()
-        await seat.rings()
-        await seat.by("accept").click()
-        await bed.hears(wire.Accepted)
-        await desk_restarts(hospital)
-        await expect(seat.by("call-view")).to_be_hidden(timeout=HANG_MS)
-        await seat.is_("free")
-
-
-async def test_a_call_that_never_connects_ends_and_the_desk_is_told(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    assert hospital.desk is not None
-    async with WireBed(hospital.ward, hospital.desk.url, room="302") as bed:
-        allocated = await bed.invites()
-        await seat.rings()
-        await seat.by("accept").click()
-        await says(seat, "call-state", "Connecting")
-        ended = await bed.hears(wire.CallEnded)
-        assert (ended.call_id, ended.reason) == (allocated.call_id, wire.EndReason.FAILED)
-        await says(seat, "status", "The connection failed")
-        await expect(seat.by("call-view")).to_be_hidden()
-
-
-async def test_a_bed_that_loses_its_power_in_a_call_is_said_and_the_call_ends(
-    hospital: Hospital, sign_in: SignIn
-) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    hospital.bed.process.process.kill()
-    await says(seat, "call-state", "The connection to the bed is interrupted")
-    await says(seat, "status", "The connection failed")
-    await seat.is_("free")
-
-
-async def test_a_camera_that_is_unplugged_is_told_to_both_ends_and_comes_back(
-    hospital: Hospital, sign_in: SignIn
-) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    await expect(seat.by("own-video")).to_be_visible()
-    await until(lambda: "onUserVideoAvailable" in hospital.bed.told())
-    await seat.page.evaluate(
-        "document.getElementById('own-video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
-    )
-    await says(seat, "own-end", "No camera: it was unplugged")
-    await until(lambda: hospital.bed.told().count("onUserVideoAvailable") == 2)
-    await seat.by("camera").click()
-    await expect(seat.by("own-video")).to_be_visible()
-    await expect(seat.by("own-end")).to_be_empty()
-    await until(lambda: hospital.bed.told().count("onUserVideoAvailable") == 3)
-
-
-UNPLUG = """() => {
-  const media = navigator.mediaDevices;
-  window.plugged = media.getUserMedia;
-  window.pulled = new Promise((done) => {
-    media.getUserMedia = async (wanted) => {
-      const stream = await window.plugged.call(media, wanted);
-      if (wanted.audio) done(stream.getTracks()[0]);
-      return stream;
-    };
-  });
-}"""
-PULL = """async () => {
-  navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('gone', 'NotFoundError'); };
-  (await window.pulled).dispatchEvent(new Event('ended'));
-}"""
-PLUG = """() => {
-  navigator.mediaDevices.getUserMedia = window.plugged;
-  navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
-}"""
-
-
-async def test_a_microphone_that_is_unplugged_is_told_and_the_next_headset_is_used(
-    hospital: Hospital, sign_in: SignIn
-) -> None:
-    await hospital.opens(ward_settings(call=settings.Call(type="audio")))
-    seat = await sign_in()
-    await seat.page.evaluate(UNPLUG)
-    hospital.bed.press()
-    await seat.answers()
-    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 1)
-    await seat.page.evaluate(PULL)
-    await says(seat, "own-end", "No microphone: none found")
-    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2)
-    await seat.page.evaluate(PLUG)
-    await expect(seat.by("own-end")).to_be_empty()
-    await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 3)
 
 
 @pytest.mark.parametrize(
@@ -465,6 +249,6 @@ async def test_a_bed_without_a_camera_shows_words_instead_of_a_black_picture(
     seat = await sign_in()
     hospital.bed.press()
     await seat.answers()
-    await says(seat, "stage-words", words)
+    await seat.says("stage-words", words)
     await expect(seat.by("remote-video")).to_be_hidden()
-    await hears_the_bed(seat)
+    await seat.hears_the_bed()
