@@ -53,6 +53,8 @@ BEATS_UNANSWERED = 2
 """A peer that has left so many pings without any word is gone when the next is due: three heartbeats after its last
 word. Counted in beats, not by the clock, so that a desk that stood still does not blame its peers for it; and a
 peer that hears us while we do not hear it is told within 10 s, too."""
+SILENT_GOODBYE_S = 0.5
+"""For the last words to a silent peer: it may hear them, but its answer will not come."""
 MAX_WEBSOCKET_BYTES = 4 * wire.MAX_MESSAGE_BYTES
 """Up to here an oversized message is answered in words; beyond, the connection is closed (1009)."""
 MAX_BAD_MESSAGES = 20
@@ -265,6 +267,7 @@ class _Session:
         self._seat = desk.registry.seat(login.user_id)
         self._decoder = _FROM_SEAT if self._seat else _FROM_KIOSK
         self._closing = ""
+        self._goodbye_s = float(SHUTDOWN_TIMEOUT_S)
         self._connection = Connection(login.user_id, self._close)
         self._unanswered = 0
         self._bad = 0
@@ -310,7 +313,7 @@ class _Session:
 
     async def _say_goodbye(self, code: int) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+            async with asyncio.timeout(self._goodbye_s):
                 while not self._connection.outbox.empty():
                     await _send(self._websocket, self._connection.outbox.get_nowait())
                 await _end(self._websocket, code, self._closing)
@@ -347,6 +350,7 @@ class _Session:
             await asyncio.sleep(HEARTBEAT_S)
             if self._unanswered >= BEATS_UNANSWERED:
                 log.warning("x %s is silent, closing", self._login.user_id)
+                self._goodbye_s = SILENT_GOODBYE_S
                 self._close("silent")
                 return
             self._unanswered += 1

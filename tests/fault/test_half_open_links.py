@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kiosk.desk import server
+from kiosk.desk import listening, server
 from kiosk.signaling import client
 from kiosk.signaling import messages as wire
 from tests.bedsides import RunningBedside, bed_settings, bedside_running
@@ -38,6 +38,7 @@ def test_what_bed_and_desk_wait_for_fits_into_what_the_patient_is_promised(monke
     assert client.HEARTBEATS_MISSED * server.HEARTBEAT_S <= client.SILENCE_LIMIT_S
     assert client.ACK_TIMEOUT_S < BED_TELLS_WITHIN_S
     desk_closes_after_s = (server.BEATS_UNANSWERED + 1) * server.HEARTBEAT_S
+    desk_closes_after_s += server.SILENT_GOODBYE_S + listening.LINGER_S
     assert desk_closes_after_s < BED_TELLS_WITHIN_S, "where only the desk's words arrive, its goodbye tells the bed"
     assert desk_closes_after_s < DESK_TELLS_WITHIN_S
 
