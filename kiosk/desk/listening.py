@@ -23,8 +23,9 @@ from kiosk.errors import PortInUse
 
 HEAD_TIMEOUT_S = 10.0
 """From a connection's opening, or its last answer, to the whole head of the next request."""
-LINGER_S = 3.0
-"""How long a closed WebSocket may take to fetch what it was sent last."""
+LINGER_S = 1.5
+"""How long a closed WebSocket may take to fetch what it was sent last. A bed that we do not hear learns only after
+this that it is closed, and has to tell its patient within 10 s (``BEATS_UNANSWERED`` in ``server.py``)."""
 MAX_UNREAD_BYTES = 1024 * 1024
 """What may wait to be sent to one peer, beyond the desk's own bounded queue."""
 

@@ -47,9 +47,14 @@ in at once, so that those who only hold a place cannot keep it out."""
 FAIR_WAIT_S = 5.0
 """So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once. A kiosk
 itself gives up after as much (``signaling/client.py``)."""
-HEARTBEAT_S = 5.0
-SILENCE_LIMIT_S = 3 * HEARTBEAT_S
-"""A peer that says nothing for this long is gone."""
+HEARTBEAT_S = 2.5
+"""A bed that misses three of them tells its patient within 10 s that nobody can be reached."""
+BEATS_UNANSWERED = 2
+"""A peer that has left so many pings without any word is gone when the next is due: three heartbeats after its last
+word. Counted in beats, not by the clock, so that a desk that stood still does not blame its peers for it; and a
+peer that hears us while we do not hear it is told within 10 s, too."""
+SILENT_GOODBYE_S = 0.5
+"""For the last words to a silent peer: it may hear them, but its answer will not come."""
 MAX_WEBSOCKET_BYTES = 4 * wire.MAX_MESSAGE_BYTES
 """Up to here an oversized message is answered in words; beyond, the connection is closed (1009)."""
 MAX_BAD_MESSAGES = 20
@@ -262,8 +267,9 @@ class _Session:
         self._seat = desk.registry.seat(login.user_id)
         self._decoder = _FROM_SEAT if self._seat else _FROM_KIOSK
         self._closing = ""
+        self._goodbye_s = float(SHUTDOWN_TIMEOUT_S)
         self._connection = Connection(login.user_id, self._close)
-        self._heard_at = time.monotonic()
+        self._unanswered = 0
         self._bad = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -307,7 +313,7 @@ class _Session:
 
     async def _say_goodbye(self, code: int) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+            async with asyncio.timeout(self._goodbye_s):
                 while not self._connection.outbox.empty():
                     await _send(self._websocket, self._connection.outbox.get_nowait())
                 await _end(self._websocket, code, self._closing)
@@ -315,7 +321,7 @@ class _Session:
     async def _read(self) -> None:
         while True:
             text = await _receive(self._websocket)
-            self._heard_at = time.monotonic()
+            self._unanswered = 0
             try:
                 message = self._decoder.decode(text)
                 if isinstance(message, wire.Login):
@@ -342,10 +348,12 @@ class _Session:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if time.monotonic() - self._heard_at > SILENCE_LIMIT_S:
+            if self._unanswered >= BEATS_UNANSWERED:
                 log.warning("x %s is silent, closing", self._login.user_id)
+                self._goodbye_s = SILENT_GOODBYE_S
                 self._close("silent")
                 return
+            self._unanswered += 1
             self._connection.send(wire.Ping())
 
 

@@ -33,6 +33,9 @@ ACK_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
 HEARTBEATS_MISSED = 3
 """So many silent heartbeats of the desk mean a dead link."""
+SILENCE_LIMIT_S = 8.0
+"""And so much silence in any case, whatever heartbeat the desk names: the patient is told within 10 s that nobody
+can be reached."""
 FIRST_RETRY_S = 0.5
 MAX_RETRY_S = 8.0
 REFUSED_RETRY_S = 15.0
@@ -182,7 +185,7 @@ class Client:
             self.send(snapshot)
             writer = asyncio.create_task(self._write(socket, self._outbox))
             try:
-                await self._read(socket, HEARTBEATS_MISSED * login.heartbeat_ms / 1000)
+                await self._read(socket, min(SILENCE_LIMIT_S, HEARTBEATS_MISSED * login.heartbeat_ms / 1000))
             finally:
                 self._outbox = None
                 self._socket = None
@@ -222,8 +225,13 @@ class Client:
 
     async def _read(self, socket: ClientConnection, silence_s: float) -> None:
         while True:
-            async with asyncio.timeout(silence_s):
-                text = await socket.recv()
+            try:
+                async with asyncio.timeout(silence_s):
+                    text = await socket.recv()
+            except TimeoutError:
+                # Nobody is there to say goodbye to, and the patient would be told only after that.
+                socket.transport.abort()
+                raise
             try:
                 message = _TO_KIOSK.decode(text)
             except BadMessage as error:

@@ -214,7 +214,7 @@ class LoginOk(Message, tag="login_ok", frozen=True, kw_only=True):
     user_id: UserId
     role: Literal["kiosk", "seat"]
     version: int = PROTOCOL_VERSION
-    heartbeat_ms: Millis = 5000
+    heartbeat_ms: Millis = 2500
     ring_timeout_ms: Millis = 30_000
     name: Label = ""
     ice_servers: tuple[str, ...] = ()

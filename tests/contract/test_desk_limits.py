@@ -32,7 +32,7 @@ LOTS_OF_BYTES = 256 * 1024 * 1024
 async def hasty_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningDesk]:
     """One that loses patience soon."""
     monkeypatch.setattr(server, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(server, "SILENCE_LIMIT_S", 0.5)
+    monkeypatch.setattr(server, "BEATS_UNANSWERED", 5)
     monkeypatch.setattr(server, "SHUTDOWN_TIMEOUT_S", 0.2)
     monkeypatch.setattr(listening, "LINGER_S", 0.2)
     monkeypatch.setattr(listening, "HEAD_TIMEOUT_S", 0.2)
@@ -95,7 +95,7 @@ async def test_a_peer_that_answers_pings_stays(hasty_desk: RunningDesk) -> None:
 async def test_a_seat_that_does_not_read_is_closed_and_its_connection_freed(
     hasty_desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SILENCE_LIMIT_S", HANG_S)
+    monkeypatch.setattr(server, "BEATS_UNANSWERED", HANG_S / server.HEARTBEAT_S)
     bed = await hasty_desk.bed()
     before = open_files()
     stuck = await hasty_desk.stranger(sock=unread_socket(hasty_desk), max_queue=1)

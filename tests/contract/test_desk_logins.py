@@ -28,7 +28,7 @@ async def test_a_kiosk_is_welcomed_and_told_what_it_must_know(desk: RunningDesk)
     await peer.says(desk.login(BED, id="hello"))
     welcome = await peer.hears(wire.LoginOk)
     assert (welcome.id, welcome.user_id, welcome.role) == ("hello", BED, "kiosk")
-    assert welcome.heartbeat_ms == 5000
+    assert welcome.heartbeat_ms == 2500
     assert welcome.ring_timeout_ms == 30_000
 
 

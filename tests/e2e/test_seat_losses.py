@@ -11,6 +11,7 @@ from kiosk import settings
 from kiosk.signaling import messages as wire
 from tests.e2e.conftest import Hospital, SignIn, ward_settings
 from tests.e2e.wire_bed import WireBed
+from tests.fault.wards import asleep
 from tests.waiting import HANG_S, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.alsa]
@@ -87,6 +88,19 @@ async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hos
     await hospital.bed.shows("ready")
     hospital.bed.press()
     await seat.rings()
+
+
+async def test_a_desk_that_stands_still_is_noticed_by_page_and_bed_though_nobody_hangs_up(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    assert hospital.desk is not None
+    with asleep(hospital.desk.process):
+        await seat.is_("offline")
+        await hospital.bed.shows("no_link")
+    await seat.is_("free")
+    await hospital.bed.shows("ready")
 
 
 async def test_a_desk_lost_while_it_rings_silences_the_page(hospital: Hospital, sign_in: SignIn) -> None:

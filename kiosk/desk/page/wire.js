@@ -5,6 +5,7 @@ const PROTOCOL_VERSION = 1;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 8000;
 const MISSED_HEARTBEATS = 3;
+const SILENCE_LIMIT_MS = 8000;
 const LOGIN_TIMEOUT_MS = 5000;
 const FINAL = new Set(["bad_user_id", "sig_malformed", "sig_foreign", "sig_expired", "sig_not_yet_valid", "version"]);
 
@@ -65,7 +66,7 @@ export class Wire {
     if (message.type === "login_ok") {
       this.up = true;
       this.retries = 0;
-      this.heartbeat = MISSED_HEARTBEATS * message.heartbeat_ms;
+      this.heartbeat = Math.min(SILENCE_LIMIT_MS, MISSED_HEARTBEATS * message.heartbeat_ms);
       note("login_ok");
       return this.tell("up", message);
     }

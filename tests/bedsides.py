@@ -1,0 +1,97 @@
+"""A whole bed in the test's own process: the real service with simulated pins, no camera and no sound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import msgspec
+from gpiozero.pins.mock import MockFactory
+
+from kiosk import settings
+from kiosk.bedside.devices import Devices, choose_devices
+from kiosk.bedside.notify import Notifier
+from kiosk.bedside.request_events import View
+from kiosk.bedside.service import Bedside
+from kiosk.bedside.watchers import Watchers
+from kiosk.hardware.pins import simulated_pins
+from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.settings import Settings
+from tests.desks import BED
+from tests.waiting import until
+
+NOBODY_LISTENS = "ws://127.0.0.1:1/ws"
+"""TCP port 1 (tcpmux) of this machine."""
+
+
+class RunningBedside:
+    """What a test holds of a bed that runs."""
+
+    def __init__(self, settings: Settings, pins: MockFactory) -> None:
+        self.settings = settings
+        self.pins = pins
+        self.devices: Devices = choose_devices(settings, factory=pins)
+        self.shown: list[str] = []
+        """The prompts, in order, each when it came or was said again."""
+        self.traced: list[str] = []
+        self.running: asyncio.Task[None] | None = None
+
+    @property
+    def call(self) -> SimulatedFinger:
+        """A finger at the call button."""
+        return SimulatedFinger(self.pins, self.settings.buttons.call_pin, bounces=0)
+
+    async def shows(self, prompt: str) -> None:
+        """Wait until it shows *prompt*."""
+        await until(lambda: self.shown[-1:] == [prompt], f"the bed shows {prompt!r}, not {self.shown[-1:]}")
+
+    def sees(self, view: View, told: str) -> None:
+        self.shown.append(view.prompt)
+
+    def notes(self, event: str, call_id: str = "", *, ago: float = 0.0) -> None:
+        self.traced.append(event)
+
+
+def bed_settings(url: str = NOBODY_LISTENS, **buttons: object) -> Settings:
+    """A bed with simulated pins and no media."""
+    return Settings(
+        signaling=settings.Signaling(url=url, user_id=BED),
+        buttons=msgspec.structs.replace(settings.Buttons(simulated=True), **buttons),
+        audio=settings.Audio(microphone="none", speaker="none"),
+        video=settings.Video(camera="none"),
+    )
+
+
+@contextlib.contextmanager
+def _pins() -> Iterator[MockFactory]:
+    pins = simulated_pins()
+    yield pins
+    pins.close()
+
+
+@contextlib.asynccontextmanager
+async def bedside_running(
+    settings: Settings,
+    *,
+    user_sig: Callable[[], str] = lambda: "ticket",
+    prepare: Callable[[RunningBedside], None] = lambda bed: None,
+    notifier: Notifier | None = None,
+) -> AsyncIterator[RunningBedside]:
+    """A bed that runs; *prepare* is called before it starts."""
+    with _pins() as pins:
+        bed = RunningBedside(settings, pins)
+        prepare(bed)
+        service = Bedside(
+            settings,
+            bed.devices,
+            user_sig=user_sig,
+            watchers=Watchers(view=bed.sees, trace=bed.notes),
+            notifier=notifier,
+        )
+        bed.running = asyncio.create_task(service.run())
+        try:
+            yield bed
+        finally:
+            bed.running.cancel()
+            await asyncio.gather(bed.running, return_exceptions=True)
