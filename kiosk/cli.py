@@ -94,7 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     usersig.add_argument("user_id")
     usersig.add_argument("--days", type=int, default=180)
     usersig.set_defaults(run=_desk_usersig)
-    for action in (passphrase, code, usersig):
+    history = actions.add_parser("history", help="print the requests' timelines")
+    history.add_argument("--since", default="1970-01-01", help="a date or time, for example 2026-03-01T07:30+08:00")
+    history.add_argument("--format", choices=["csv", "json"], default="csv")
+    history.set_defaults(run=_desk_history)
+    for action in (passphrase, code, usersig, history):
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
@@ -240,6 +244,19 @@ def _desk_usersig(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"--days = {arguments.days}: allowed are 1 to {MAX_DAYS}")
     registry, _ = _registry(arguments)
     print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
+    return 0
+
+
+def _desk_history(arguments: argparse.Namespace) -> int:
+    export: Any = _with_extra("kiosk.desk.history_export", "desk")
+    history: Any = importlib.import_module("kiosk.desk.history")
+    _, data = _desk_settings(arguments)
+    lines = history.entries(data / history.FILE_NAME, since=export.since_of(arguments.since))
+    try:
+        export.WRITERS[arguments.format](lines, sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -178,6 +178,8 @@ class Desk(_Section, frozen=True, kw_only=True):
     on_all_busy: Literal["queue", "retry_later"] = "queue"
     close_from_seat: bool = False
     """Whether a seat may close a request after speech has really flowed both ways."""
+    history_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
+    """How long the requests' timelines are kept."""
     seats: tuple[Seat, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
 

@@ -72,6 +72,7 @@ DESKS = st.builds(
     next_round=st.floats(0, 600, exclude_min=True),
     on_all_busy=st.sampled_from(["queue", "retry_later"]),
     close_from_seat=st.booleans(),
+    history_days=st.integers(1, 36_500),
     seats=SEATS,
     ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
 )

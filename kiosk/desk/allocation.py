@@ -133,7 +133,8 @@ def asked(books: Books, event: SeatAsked) -> None:
     if not candidates:
         books.effects.append(AllBusy())
         return
-    books.ledger.beds.setdefault(event.user_id, Bed(event.user_id, event.bed, external=True))
+    if event.user_id not in books.ledger.beds:
+        books.keep_bed(Bed(event.user_id, event.bed, external=True))
     books.keep(request)
     lease = books.grant(request, candidates[0])
     books.effects += [Reserved(lease), StartTimer(Timer("ring", lease.call_id), books.rules.ring_s)]

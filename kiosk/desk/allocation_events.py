@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiosk.desk.ledger import Lease
+from kiosk.desk.timeline import Entry
 from kiosk.signaling import messages as wire
 
 
@@ -113,4 +114,11 @@ class AllBusy:
     """Answer to :class:`SeatAsked`: no seat is free."""
 
 
-Effect = Tell | StartTimer | StopTimer | BoardChanged | Reserved | AllBusy
+@dataclass(frozen=True)
+class Noted:
+    """A request's timeline goes on by *entry*."""
+
+    entry: Entry
+
+
+Effect = Tell | StartTimer | StopTimer | BoardChanged | Reserved | AllBusy | Noted

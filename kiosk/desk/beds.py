@@ -12,13 +12,13 @@ import msgspec
 from kiosk.desk.allocation_events import StartTimer, Tell, Timer
 from kiosk.desk.books import REQUEST, Books
 from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState
+from kiosk.desk.timeline import Call
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, Phase
 
 
 def left(books: Books, bed: Bed) -> None:
-    books.ledger.beds[bed.user_id] = replace(bed, online=False)
-    books.touched.add(bed.info.group)
+    books.keep_bed(replace(bed, online=False))
     end_unaccepted(books, bed.user_id)
 
 
@@ -29,8 +29,7 @@ def end_unaccepted(books: Books, bed: str) -> None:
 
 
 def snapshot(books: Books, user_id: str, message: wire.Snapshot) -> None:
-    books.ledger.beds[user_id] = Bed(user_id, message.bed, devices=message.devices)
-    books.touched.add(message.bed.group)
+    books.keep_bed(Bed(user_id, message.bed, devices=message.devices))
     end_unaccepted(books, user_id)
     for closed in message.closed:
         close_by_bed(books, user_id, wire.CloseRequest(request_id=closed.request_id, reason=closed.reason))
@@ -61,7 +60,7 @@ def merged(books: Books, older: Request, told: wire.OpenRequest) -> Request:
     lease = books.ledger.leases.get(older.call_id or "")
     if lease is not None:
         books.end(lease, EndReason.BED_LOST)
-    books.drop(books.ledger.requests[older.told.request_id])
+    books.drop(books.ledger.requests[older.told.request_id], reason="merged")
     told = msgspec.structs.replace(
         told,
         priority=max(older.told.priority, told.priority),
@@ -152,8 +151,8 @@ def resume(books: Books, request: Request) -> None:
         state=LeaseState.TALKING,
         talking_since=books.now,
     )
-    books.ledger.leases[told.call_id] = lease
-    books.move_request(request, "resume", call_id=told.call_id)
+    books.keep_lease(lease)
+    books.move_request(request, "resume", call=Call(lease), call_id=told.call_id)
     if seat is not None and seat.connected:
         books.move_seat(seat.user_id, "resume", call_id=told.call_id)
     else:
@@ -174,13 +173,11 @@ def close(books: Books, request: Request, reason: wire.CloseReason) -> None:
     if lease is not None:
         talking = lease.state is LeaseState.TALKING
         books.end(lease, EndReason.HANGUP if talking else EndReason.CANCELLED)
-    books.drop(request)
+    books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
     closed = wire.RequestClosed(request_id=request.told.request_id, reason=reason)
     books.effects.append(Tell(request.bed, closed))
 
 
 def device_state(books: Books, user_id: str, message: wire.DeviceState) -> None:
     """A device of the bed failed or came back."""
-    bed = books.ledger.beds[user_id]
-    books.ledger.beds[user_id] = replace(bed, devices=message.devices)
-    books.touched.add(bed.info.group)
+    books.keep_bed(replace(books.ledger.beds[user_id], devices=message.devices))

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from kiosk.desk.allocation_events import Effect, StartTimer, StopTimer, Tell, Timer
-from kiosk.desk.ledger import Lease, LeaseState, Ledger, Request, RequestState, Rules, Seat
+from kiosk.desk.allocation_events import Effect, Noted, StartTimer, StopTimer, Tell, Timer
+from kiosk.desk.ledger import Bed, Lease, LeaseState, Ledger, Request, RequestState, Rules, Seat
+from kiosk.desk.timeline import NO_CALL, Call, Change, Happened, entry, link_changed, rang
 from kiosk.errors import LocalProtocolError
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
@@ -84,30 +85,49 @@ class Books:
         self.touched |= seat.groups
         return self.ledger.seats[user_id]
 
-    def move_request(self, request: Request, signal: str, **changes: Any) -> None:
+    def move_request(self, request: Request, signal: str, *, call: Call = NO_CALL, **changes: Any) -> None:
         target = REQUEST[request.state].get(signal)
         if target is None:
             raise LocalProtocolError(
                 f"request {request.told.request_id} is {request.state}: {signal!r} is not in its table"
             )
-        self.keep(replace(request, state=target, told_place=0, **changes))
+        self.keep(replace(request, state=target, told_place=0, **changes), call=call)
 
-    def keep(self, request: Request) -> None:
+    def keep(self, request: Request, *, call: Call = NO_CALL) -> None:
+        before = self.ledger.requests.get(request.told.request_id)
         self.ledger.requests[request.told.request_id] = request
         self.touched.add(request.group)
+        self._note(Change(before, request, self.ledger.beds[request.bed], self.now, call))
 
-    def drop(self, request: Request) -> None:
+    def keep_lease(self, lease: Lease) -> None:
+        before = self.ledger.leases.get(lease.call_id)
+        self.ledger.leases[lease.call_id] = lease
+        if before is not None and rang(before, lease):
+            request = self.ledger.requests[lease.request_id]
+            bed = self.ledger.beds[request.bed]
+            self.effects.append(Noted(entry(Happened.RANG, request, bed, self.now, Call(lease))))
+
+    def keep_bed(self, bed: Bed) -> None:
+        before = self.ledger.beds.get(bed.user_id)
+        self.ledger.beds[bed.user_id] = bed
+        self.touched.add(bed.info.group)
+        happened, request = link_changed(before, bed), self.ledger.request_of(bed.user_id)
+        if happened is not None and request is not None:
+            self.effects.append(Noted(entry(happened, request, bed, self.now)))
+
+    def drop(self, request: Request, *, reason: str) -> None:
         del self.ledger.requests[request.told.request_id]
         self.touched.add(request.group)
+        self._note(Change(request, None, self.ledger.beds[request.bed], self.now, Call(reason=reason)))
         self.effects.append(StopTimer(Timer("round", request.told.request_id)))
 
     def grant(self, request: Request, seat: Seat) -> Lease:
         self.fence += 1
         call_id = f"{self.fence:x}"
         lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed)
-        self.ledger.leases[call_id] = lease
+        self.keep_lease(lease)
         self.move_seat(seat.user_id, "reserve", call_id=call_id)
-        self.move_request(request, "reserve", call_id=call_id)
+        self.move_request(request, "reserve", call=Call(lease), call_id=call_id)
         return lease
 
     def end(self, lease: Lease, reason: EndReason, *, spoken: bool = False, seat_lost: bool = False) -> None:
@@ -117,19 +137,21 @@ class Books:
         talking = lease.state is LeaseState.TALKING
         duration = round((self.now - lease.talking_since) * 1000) if talking else 0
         ended = wire.CallEnded(call_id=lease.call_id, reason=reason, duration=max(0, duration))
+        call = Call(lease, reason.value, ended.duration)
         self.effects += [Tell(lease.bed, ended), Tell(lease.seat, ended)]
         request = self.ledger.requests[lease.request_id]
         if spoken:
             request = replace(request, told=msgspec.structs.replace(request.told, spoken=True))
         if request.external:
-            self.drop(request)
+            self.drop(request, reason=reason.value)
             if self.ledger.beds[request.bed].external:
                 del self.ledger.beds[request.bed]
         elif talking and reason is EndReason.HANGUP:
-            self.move_request(request, "hang_up", call_id=None, declined=frozenset())
+            self.move_request(request, "hang_up", call=call, call_id=None, declined=frozenset())
         else:
             declined = request.declined | {lease.seat}
-            self.move_request(request, "break" if talking else "release", call_id=None, declined=declined)
+            signal = "break" if talking else "release"
+            self.move_request(request, signal, call=call, call_id=None, declined=declined)
         self.free_seat(lease, lost=seat_lost)
 
     def free_seat(self, lease: Lease, *, lost: bool) -> None:
@@ -147,3 +169,6 @@ class Books:
                 self.effects.append(StartTimer(Timer("wrap_up", seat.user_id), self.rules.wrap_up_s))
             else:
                 self.move_seat(seat.user_id, "done")
+
+    def _note(self, change: Change) -> None:
+        self.effects += [Noted(made) for made in change.entries()]

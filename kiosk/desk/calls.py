@@ -12,6 +12,7 @@ from dataclasses import replace
 from kiosk.desk.allocation_events import StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.books import Books
 from kiosk.desk.ledger import Lease, LeaseState
+from kiosk.desk.timeline import Call
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode
@@ -37,7 +38,7 @@ def invite(books: Books, user_id: str, message: wire.Invite) -> None:
     if lease.state is not LeaseState.RESERVED:
         books.refuse(user_id, ErrorCode.OUT_OF_ORDER, "this call was invited already", call_id=message.call_id)
         return
-    books.ledger.leases[lease.call_id] = replace(lease, state=LeaseState.RINGING)
+    books.keep_lease(replace(lease, state=LeaseState.RINGING))
     request = books.ledger.requests[lease.request_id]
     incoming = wire.IncomingCall(
         call_id=lease.call_id,
@@ -65,9 +66,9 @@ def accept(books: Books, user_id: str, message: wire.Accept) -> None:
             user_id, ErrorCode.OUT_OF_ORDER, "you have accepted this call already", call_id=message.call_id
         )
         return
-    books.ledger.leases[lease.call_id] = replace(lease, state=LeaseState.TALKING, talking_since=books.now)
+    books.keep_lease(replace(lease, state=LeaseState.TALKING, talking_since=books.now))
     request = books.ledger.requests[lease.request_id]
-    books.move_request(request, "accept")
+    books.move_request(request, "accept", call=Call(lease))
     books.move_seat(user_id, "accept")
     call_type = min(message.call_type, request.told.call_type)
     accepted = wire.Accepted(call_id=lease.call_id, call_type=call_type)

@@ -111,6 +111,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     ok: bool
     connected: int
+    history_fault: str = ""
+    """Why the timelines cannot be written now; requests are served all the same."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

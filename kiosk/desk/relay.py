@@ -17,6 +17,7 @@ from kiosk.desk.allocation_events import (
     Effect,
     Event,
     Left,
+    Noted,
     Said,
     SeatArrived,
     StartTimer,
@@ -26,6 +27,7 @@ from kiosk.desk.allocation_events import (
     Timer,
 )
 from kiosk.desk.ledger import Rules
+from kiosk.desk.timeline import Entry
 from kiosk.settings import Seat
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -63,9 +65,13 @@ class Connection:
 
 
 class Relay:
-    """Feeds events to the machine and performs its effects."""
+    """Feeds events to the machine and performs its effects.
 
-    def __init__(self, rules: Rules) -> None:
+    *keep* is given each timeline's entries as they are made, with the wall clock in Unix seconds; it must not wait.
+    """
+
+    def __init__(self, rules: Rules, *, keep: Callable[[Entry, float], None] = lambda entry, at: None) -> None:
+        self._keep = keep
         self.allocation = Allocation(rules=rules, first_fence=time.time_ns() // 1_000_000)
         self._connections: dict[str, Connection] = {}
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
@@ -134,6 +140,8 @@ class Relay:
             self._timers[effect.timer] = loop.call_later(effect.seconds, self._timed_out, effect.timer)
         elif isinstance(effect, StopTimer):
             self._stop_timer(effect.timer)
+        elif isinstance(effect, Noted):
+            self._keep(effect.entry, time.time())
         elif isinstance(effect, BoardChanged):
             self._dirty |= effect.groups
             self._schedule_boards()

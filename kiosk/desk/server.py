@@ -26,10 +26,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kiosk.desk import doors
 from kiosk.desk.address import page_url, wants_tls
 from kiosk.desk.certificate import check_pair, ensure_certificate
+from kiosk.desk.history import FILE_NAME, History
 from kiosk.desk.ledger import Rules
 from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, listen
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
+from kiosk.desk.timeline import Entry, Happened
 from kiosk.errors import BadMessage, CredentialError
 from kiosk.settings import Desk
 from kiosk.signaling import codec
@@ -101,6 +103,7 @@ class DeskServer:
         self.settings = settings
         self.registry = Registry(settings, data)
         self._data = data
+        self.history = History(data / FILE_NAME, days=settings.history_days)
         self.relay = Relay(
             Rules(
                 ring_s=settings.ring_timeout,
@@ -108,7 +111,8 @@ class DeskServer:
                 next_round_s=settings.next_round,
                 queue=settings.on_all_busy == "queue",
                 close_from_seat=settings.close_from_seat,
-            )
+            ),
+            keep=self.history.add,
         )
         self._server: uvicorn.Server | None = None
         self._strangers: dict[asyncio.Timeout, float] = {}
@@ -154,11 +158,14 @@ class DeskServer:
         )
         self._server = Listening(config, lambda: ready(self.url))
         log.info("- desk ready at %s", self.url)
+        self.history.start()
+        self.history.add(Entry(Happened.DESK_STARTED), time.time())
         try:
             await self._server.serve(sockets=[listening])
         finally:
             self.relay.stop()
             listening.close()
+            await asyncio.to_thread(self.history.close)
 
     def stop(self) -> None:
         """End :meth:`run` in an orderly way."""
@@ -181,7 +188,8 @@ class DeskServer:
         return FileResponse(PAGE / "index.html")
 
     async def _health(self, request: Request) -> Response:
-        return doors.answer(doors.Health(ok=True, connected=self.relay.connected))
+        health = doors.Health(ok=True, connected=self.relay.connected, history_fault=self.history.fault)
+        return doors.answer(health)
 
     # -- WebSocket
 

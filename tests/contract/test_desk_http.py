@@ -251,7 +251,7 @@ async def test_a_client_with_a_bad_ticket_is_told_why(desk: RunningDesk) -> None
 async def test_the_desk_says_that_it_lives(desk: RunningDesk) -> None:
     await desk.bed()
     async with desk.http() as http:
-        assert (await http.get("/healthz")).json() == {"ok": True, "connected": 1}
+        assert (await http.get("/healthz")).json() == {"ok": True, "connected": 1, "history_fault": ""}
 
 
 async def test_every_answer_carries_the_security_headers(

@@ -10,6 +10,7 @@ from kiosk.desk.allocation_events import (
     BoardChanged,
     Effect,
     Event,
+    Noted,
     Reserved,
     Said,
     SeatArrived,
@@ -19,6 +20,7 @@ from kiosk.desk.allocation_events import (
     Timer,
 )
 from kiosk.desk.ledger import Lease, RequestState, Rules
+from kiosk.desk.timeline import Entry
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import (
     CallType,
@@ -37,6 +39,7 @@ class Ward:
         self.now = 100.0
         self.heard: dict[str, list[wire.Message]] = {}
         self.timers: dict[Timer, float] = {}
+        self.timelines: dict[str, list[Entry]] = {}
 
     def does(self, event: Event) -> list[Effect]:
         effects = self.desk.handle(event, now=self.now)
@@ -45,6 +48,8 @@ class Ward:
                 self.heard.setdefault(effect.user_id, []).append(effect.message)
             elif isinstance(effect, StartTimer):
                 self.timers[effect.timer] = self.now + effect.seconds
+            elif isinstance(effect, Noted):
+                self.timelines.setdefault(effect.entry.request_id, []).append(effect.entry)
             elif not isinstance(effect, BoardChanged | Reserved | AllBusy):
                 self.timers.pop(effect.timer, None)
         return effects

@@ -186,6 +186,7 @@ class WardHistory(RuleBasedStateMachine):
     def the_desks_books_agree(self) -> None:
         if hasattr(self, "ward"):
             self.ward.check_books()
+            self.ward.check_timelines()
 
     @invariant()
     def no_request_is_without_an_owner(self) -> None:

@@ -17,8 +17,10 @@ from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
 from kiosk.desk.ledger import LeaseState, RequestState, Rules
+from kiosk.desk.timeline import Entry
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, ErrorCode, SeatState
+from tests.unit.timelines import state_told
 
 GROUP = "ward"
 RING_S = 30.0
@@ -156,6 +158,7 @@ class ModelWard:
         for page in self.pages.values():
             page.loses_the_wire()
         self.timers: dict[desk_events.Timer, float] = {}
+        self.timelines: dict[str, list[Entry]] = {}
         self.desk = Allocation(rules=self.rules, first_fence=round(self.now * 1000) + self.highest_fence)
 
     def desk_does(self, event: desk_events.Event) -> None:
@@ -172,6 +175,8 @@ class ModelWard:
                     self.timers[effect.timer] = self.now + effect.seconds
                 case desk_events.StopTimer():
                     self.timers.pop(effect.timer, None)
+                case desk_events.Noted():
+                    self.timelines.setdefault(effect.entry.request_id, []).append(effect.entry)
                 case _:
                     pass
 
@@ -298,6 +303,12 @@ class ModelWard:
                 assert ledger.leases[kept.call_id or ""].request_id == kept.told.request_id
         owners = [kept.bed for kept in ledger.requests.values()]
         assert len(owners) == len(set(owners)), "a bed has one request"
+
+    def check_timelines(self) -> None:
+        """The timelines alone tell where every request stands, and of none that is not there."""
+        told = {request_id: state_told(entries) for request_id, entries in self.timelines.items()}
+        kept = {request_id: request.state for request_id, request in self.desk.ledger.requests.items()}
+        assert {request_id: state for request_id, state in told.items() if state is not None} == kept
 
     def check_owner(self, bed: ModelBed) -> None:
         """The open request of *bed* is held by the desk, on its way there, or the bed knows that it is not sent."""
