@@ -171,7 +171,9 @@ class Hospital:
     # -- by keyboard
 
     async def somebody_hums(self) -> None:
-        """A tone of ``BED_HZ`` sounds in the room until the end."""
+        """A tone of ``BED_HZ`` sounds in the room until the end, or until the sound server dies."""
+        if self.hum is not None:
+            await asyncio.wait_for(self.hum.wait(), HANG_S)
         at = np.arange(SAMPLE_RATE) / SAMPLE_RATE
         tone = self.folder / "tone.raw"
         tone.write_bytes((np.sin(2 * np.pi * BED_HZ * at) * 9000).astype(np.int16).tobytes() * HUM_S)
