@@ -157,6 +157,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
     from kiosk.media.interfaces import prepare_media
+    from kiosk.media.simulated_loss import SimulatedLoss
 
     settings = load(arguments.settings)
     folder: Path = arguments.settings.resolve().parent
@@ -173,7 +174,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 if not settings.buttons.simulated:
                     raise SettingsError("--hand presses simulated buttons only: set buttons.simulated = true")
                 pins = simulated_pins()
-                stack.enter_context(follow_hand(settings.buttons, pins))
+                loss = SimulatedLoss()
+                loss.install()
+                stack.enter_context(follow_hand(settings.buttons, pins, loss))
             bedside = Bedside(
                 settings,
                 choose_devices(settings, factory=pins),

@@ -10,6 +10,7 @@ configuration again when ``ALSA_CONFIG_PATH`` has changed.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -125,6 +126,21 @@ class PulseRig:
     def play_into_microphone(self, samples: NDArray[np.int16]) -> None:
         """Let the kiosk's microphone hear *samples* (mono, 48 kHz). Blocks until they have been played."""
         self._run("pacat", "--playback", "--device=kiosk_mic", *RAW, given=samples.astype(np.int16).tobytes())
+
+    def streams_of(self, pid: int) -> list[str]:
+        """What *pid* has open at the sound server: ``sink-inputs`` it plays, ``source-outputs`` it records."""
+        held: list[str] = []
+        for kind in ("sink-inputs", "source-outputs"):
+            listed = subprocess.run(
+                ["pactl", "--format=json", "list", kind],
+                env=os.environ | self.env,
+                capture_output=True,
+                check=True,
+                timeout=COMMAND_TIMEOUT_S,
+            )
+            streams = json.loads(listed.stdout)
+            held += [kind for stream in streams if stream["properties"].get("application.process.id") == str(pid)]
+        return held
 
     def pause(self) -> None:
         """Let the server hang, as a device whose driver does."""

@@ -87,12 +87,12 @@ class Bed:
         self._request_step(request_events.Press(event.at, event.request_id))
 
     def _cancel_pressed(self, event: CancelPressed) -> None:
-        self._hung_up_by_this_press = self.call.state is call_events.State.CONNECTED
+        self._hung_up_by_this_press = self.call.begun
         if self._hung_up_by_this_press:
             self._call_step(call_events.Hangup(self._now))
 
     def _cancel_held(self, event: CancelHeld) -> None:
-        if self.call.state is call_events.State.CONNECTED:
+        if self.call.begun:
             self._call_step(call_events.Hangup(self._now))
         elif not self._hung_up_by_this_press:
             self._request_step(request_events.Cancel())
@@ -150,11 +150,17 @@ class Bed:
         self._call_step(call_events.Ringing(message.call_id))
 
     def _answer(self, message: wire.Answer) -> None:
-        self._call_step(call_events.Answered(message.call_id, message.sdp))
+        self._call_step(call_events.Answered(message.call_id, message.sdp, message.connection))
 
     def _candidate(self, message: wire.Candidate) -> None:
         self._call_step(
-            call_events.CandidateFound(message.call_id, message.candidate, message.sdp_mid, message.sdp_mline_index)
+            call_events.CandidateFound(
+                message.call_id,
+                message.candidate,
+                message.sdp_mid,
+                message.sdp_mline_index,
+                connection=message.connection,
+            )
         )
 
     def _accepted(self, message: wire.Accepted) -> None:
@@ -164,7 +170,12 @@ class Bed:
         self._call_step(call_events.Ended(message.call_id, message.reason, self._now))
 
     def _peer_media(self, message: wire.MediaState) -> None:
-        self._call_step(call_events.PeerMedia(message.call_id, message.audio, message.video))
+        told = call_events.PeerMedia(message.call_id, message.audio, message.video, message.steady)
+        self._call_step(told)
+
+    def _seat_stalled(self, message: wire.MediaStalled) -> None:
+        why = "nothing arrives at the seat"
+        self._call_step(call_events.MediaStalled(message.call_id, why, self._now, connection=message.connection))
 
     def _switch_to_audio(self, message: wire.SwitchToAudio) -> None:
         self._call_step(call_events.SwitchToAudio(message.call_id))
@@ -181,12 +192,14 @@ class Bed:
             return
         self.devices = changed
         self._effects.append(Send(wire.DeviceState(devices=changed)))
-        if self.call.state is call_events.State.CONNECTED:
+        if self.call.begun:
             self._tell_media()
 
     def _tell_media(self) -> None:
         video = self.call.call_type is CallType.VIDEO and not self.devices.camera
-        state = wire.MediaState(call_id=self.call.call_id, audio=not self.devices.microphone, video=video)
+        state = wire.MediaState(
+            call_id=self.call.call_id, audio=not self.devices.microphone, video=video, steady=True
+        )
         self._effects.append(Send(state))
 
     # -- the two machines
@@ -243,6 +256,8 @@ def _over(bed: Bed, told: Emit) -> request_events.Event:
 _TOLD: dict[Kind, Callable[[Bed, Emit], request_events.Event]] = {
     Kind.RINGING: lambda bed, told: request_events.SeatRings(),
     Kind.BEGIN: _began,
+    Kind.INTERRUPTED: lambda bed, told: request_events.CallInterrupted(),
+    Kind.RESTORED: lambda bed, told: request_events.CallRestored(),
     Kind.END: _over,
     **{kind: lambda bed, told: request_events.SeatStopped() for kind in call.ENDINGS},
 }
@@ -254,6 +269,8 @@ def _message(effect: call_events.ForDesk) -> wire.Message:
             return wire.Invite(
                 call_id=effect.call_id, fence=effect.fence, call_type=effect.call_type, sdp=effect.sdp
             )
+        case call_events.SendRebuild():
+            return wire.Rebuild(call_id=effect.call_id, connection=effect.connection, sdp=effect.sdp)
         case call_events.SendCancel():
             return wire.Cancel(call_id=effect.call_id)
         case call_events.SendHangup():
@@ -289,5 +306,6 @@ _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
     wire.CallEnded: Bed._ended,
     wire.MediaState: Bed._peer_media,
     wire.SwitchToAudio: Bed._switch_to_audio,
+    wire.MediaStalled: Bed._seat_stalled,
     wire.Fault: Bed._fault,
 }

@@ -75,7 +75,12 @@ class DeviceChanged:
 
 
 OfMedia = (
-    call_events.Offered | call_events.MediaUp | call_events.MediaDown | call_events.Spoken | call_events.TimedOut
+    call_events.Offered
+    | call_events.MediaUp
+    | call_events.MediaDown
+    | call_events.MediaStalled
+    | call_events.Spoken
+    | call_events.TimedOut
 )
 """What the media connection and the call's timer report, as events of the call."""
 
@@ -104,6 +109,8 @@ class Send:
 
 ForMedia = (
     call_events.OpenMedia
+    | call_events.RebuildMedia
+    | call_events.WatchMedia
     | call_events.ApplyAnswer
     | call_events.AddCandidate
     | call_events.OpenGate

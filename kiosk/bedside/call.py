@@ -21,7 +21,12 @@ connection after accept ``CONNECT_TIMEOUT_S``.
 Rule 4. Losing the desk ends a call that is not connected yet (nobody could say accept any more), and leaves a
 connected one alone: media go directly.
 
-Rule 5. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
+Rule 5. A connected call whose media path is dead (:class:`MediaStalled`, from either end) is rebuilt with the same
+seat: a new connection is offered, ``REBUILD_TRIES`` times at most, each with its time-out. Meanwhile nobody is
+"connected". Each connection of a call has a number; what is said of an older one is ignored. A path that dies again
+before it was steady for ``STEADY_S`` goes on counting its tries, so that this ends too.
+
+Rule 6. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
 the media.
 """
 
@@ -49,17 +54,20 @@ from kiosk.bedside.call_events import (
     Kind,
     LinkDown,
     MediaDown,
+    MediaStalled,
     MediaUp,
     Offered,
     OpenGate,
     OpenMedia,
     PeerMedia,
+    RebuildMedia,
     Ringing,
     SendCancel,
     SendFailed,
     SendHangup,
     SendInvite,
     SendLineBusy,
+    SendRebuild,
     Spoken,
     StartTimer,
     State,
@@ -68,6 +76,7 @@ from kiosk.bedside.call_events import (
     SwitchToAudio,
     TimedOut,
     Timer,
+    WatchMedia,
 )
 from kiosk.signaling.messages import CallType, EndReason
 
@@ -75,6 +84,11 @@ RING_GUARD_S = 5.0
 """Beyond the desk's ring time-out: TUICalling's inviter also gives up 5 s after the invitee (facts/tencent §3a)."""
 CONNECT_TIMEOUT_S = 10.0
 """From accept to connected media; usually they are connected before the accept."""
+
+REBUILD_TRIES = 2
+REBUILD_TIMEOUT_S = 5.0
+"""From the decision to rebuild to connected media; the way over the desk and back is part of it."""
+STEADY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,20 @@ class CallState:
     began_at: float = 0.0
     peer_audio: bool = False
     peer_video: bool = False
+    peer_sends: bool = False
+    """The seat sends sound without a pause, be it silence."""
+    connection: int = 0
+    tries: int = 0
+    """To rebuild, since the path was last steady."""
+    up_at: float = 0.0
+    """When this connection came up."""
     spoken: bool = False
     """Speech has flowed both ways."""
+
+    @property
+    def begun(self) -> bool:
+        """The seat has accepted and media have flowed: ends with END, outlives the link."""
+        return self.state in (State.CONNECTED, State.REBUILDING)
 
 
 _ENDS: dict[type[Event], State] = {
@@ -134,11 +160,27 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         PeerMedia: State.CONNECTED,
         SwitchToAudio: State.CONNECTED,
         LinkDown: State.CONNECTED,
+        MediaStalled: State.REBUILDING,
+    },
+    State.REBUILDING: {
+        **_ENDS,
+        MediaDown: State.REBUILDING,
+        TimedOut: State.REBUILDING,
+        Offered: State.REBUILDING,
+        Answered: State.REBUILDING,
+        CandidateFound: State.REBUILDING,
+        MediaUp: State.CONNECTED,
+        Spoken: State.REBUILDING,
+        PeerMedia: State.REBUILDING,
+        SwitchToAudio: State.REBUILDING,
+        LinkDown: State.REBUILDING,
     },
 }
-"""``Accepted`` leads through CONNECTING to CONNECTED at once when media are up already."""
+"""``Accepted`` leads through CONNECTING to CONNECTED at once when media are up already; a rebuilding whose tries
+are used up leads to IDLE."""
 
-_TIMER_OF = {State.CALLING: Timer.RING, State.CONNECTING: Timer.CONNECT}
+_TIMER_OF = {State.CALLING: Timer.RING, State.CONNECTING: Timer.CONNECT, State.REBUILDING: Timer.REBUILD}
+_OfAConnection = Offered | Answered | CandidateFound | MediaUp | MediaDown | MediaStalled
 _END_KINDS = {
     EndReason.REJECTED: Kind.REJECTED,
     EndReason.LINE_BUSY: Kind.LINE_BUSY,
@@ -164,6 +206,7 @@ def _is_stale(call: CallState, event: Event) -> bool:
     if isinstance(event, Call | Cancel | Hangup | LinkDown | KickedOut):
         return False
     late = isinstance(event, TimedOut) and event.timer is not _TIMER_OF.get(call.state)
+    late = late or (isinstance(event, _OfAConnection) and event.connection != call.connection)
     return late or event.call_id != call.call_id
 
 
@@ -187,6 +230,8 @@ def _call(before: CallState, after: CallState, event: Event) -> _Step:
 
 def _offered(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, Offered)
+    if after.state is State.REBUILDING:
+        return after, [SendRebuild(after.call_id, after.connection, event.sdp)]
     return after, [SendInvite(after.call_id, after.fence, after.call_type, event.sdp)]
 
 
@@ -221,12 +266,43 @@ def _accepted(before: CallState, after: CallState, event: Event) -> _Step:
 def _media_up(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, MediaUp)
     after = replace(after, media_up=True)
-    return _begin(after, event.at) if before.state is State.CONNECTING else (after, [])
+    if before.state is State.CONNECTING:
+        return _begin(after, event.at)
+    if before.state is not State.REBUILDING:
+        return after, []
+    after = replace(after, up_at=event.at)
+    return after, [StopTimer(), WatchMedia(after.peer_sends), _emit(after, Kind.RESTORED)]
 
 
 def _begin(call: CallState, at: float) -> _Step:
-    begun = replace(call, state=State.CONNECTED, began_at=at)
-    return begun, [StopTimer(), _emit(begun, Kind.BEGIN)]
+    begun = replace(call, state=State.CONNECTED, began_at=at, up_at=at)
+    return begun, [StopTimer(), WatchMedia(begun.peer_sends), _emit(begun, Kind.BEGIN)]
+
+
+def _stalled(before: CallState, after: CallState, event: Event) -> _Step:
+    assert isinstance(event, MediaStalled)
+    if event.at - before.up_at >= STEADY_S:
+        before = replace(before, tries=0)
+    rebuilding, effects = _rebuild(before, event.why, event.at)
+    if rebuilding.state is State.IDLE:
+        return rebuilding, effects
+    return rebuilding, [replace(_emit(before, Kind.INTERRUPTED), why=event.why), *effects]
+
+
+def _rebuild(before: CallState, why: str, at: float) -> _Step:
+    if before.tries >= REBUILD_TRIES:
+        tell = SendFailed(before.call_id, why, before.spoken)
+        return _end(
+            before, replace(before, state=State.IDLE), at, kind=Kind.ERROR, why=why, first=tell, broken=True
+        )
+    after = replace(
+        before, state=State.REBUILDING, connection=before.connection + 1, tries=before.tries + 1, media_up=False
+    )
+    return after, [
+        StartTimer(after.call_id, Timer.REBUILD, REBUILD_TIMEOUT_S),
+        RebuildMedia(after.call_id, after.connection, after.call_type),
+        OpenGate(after.call_type),
+    ]
 
 
 def _spoken(before: CallState, after: CallState, event: Event) -> _Step:
@@ -235,8 +311,11 @@ def _spoken(before: CallState, after: CallState, event: Event) -> _Step:
 
 def _peer_media(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, PeerMedia)
-    after = replace(after, peer_audio=event.audio, peer_video=event.video)
+    sends = event.audio or event.steady
+    after = replace(after, peer_audio=event.audio, peer_video=event.video, peer_sends=sends)
     effects: list[Effect] = []
+    if sends != before.peer_sends and after.state is State.CONNECTED:
+        effects.append(WatchMedia(sends))
     if after.peer_audio != before.peer_audio:
         effects.append(replace(_emit(after, Kind.AUDIO), available=after.peer_audio))
     if after.peer_video != before.peer_video:
@@ -268,6 +347,8 @@ def _by_the_bed(before: CallState, after: CallState, event: Event) -> _Step:
 
 def _media_down(before: CallState, after: CallState, event: Event) -> _Step:
     assert isinstance(event, MediaDown)
+    if before.state is State.REBUILDING:
+        return _rebuild(before, event.why, event.at)
     tell = SendFailed(before.call_id, event.why, before.spoken)
     return _end(before, after, event.at, kind=Kind.ERROR, why=event.why, first=tell, broken=True)
 
@@ -277,12 +358,14 @@ def _timed_out(before: CallState, after: CallState, event: Event) -> _Step:
     if event.timer is Timer.RING:
         tell: Effect = SendCancel(before.call_id)
         return _end(before, after, event.at, kind=Kind.NO_RESPONSE, why="no response", first=tell)
+    if event.timer is Timer.REBUILD:
+        return _rebuild(before, f"no media path within {REBUILD_TIMEOUT_S:.0f} s", event.at)
     why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
     return _end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
 
 
 def _link_down(before: CallState, after: CallState, event: Event) -> _Step:
-    if before.state is State.CONNECTED:
+    if before.begun:
         return after, []
     return _end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
 
@@ -305,7 +388,7 @@ def _end(
 ) -> _Step:
     effects: list[Effect] = [first] if first is not None else []
     effects += [StopTimer(), CloseMedia()]
-    if before.state is State.CONNECTED:
+    if before.begun:
         ended = replace(
             _emit(before, Kind.END),
             duration=max(0.0, at - before.began_at),
@@ -335,6 +418,7 @@ _HANDLERS: dict[type[Event], Callable[[CallState, CallState, Event], _Step]] = {
     Hangup: _by_the_bed,
     MediaUp: _media_up,
     MediaDown: _media_down,
+    MediaStalled: _stalled,
     Spoken: _spoken,
     PeerMedia: _peer_media,
     SwitchToAudio: _switch_to_audio,

@@ -21,6 +21,7 @@ class State(enum.Enum):
     CALLING = "calling"
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    REBUILDING = "rebuilding"
 
 
 class Timer(enum.Enum):
@@ -28,10 +29,11 @@ class Timer(enum.Enum):
 
     RING = "ring"
     CONNECT = "connect"
+    REBUILD = "rebuild"
 
 
 class Kind(enum.StrEnum):
-    """TUICalling's events, under TUICallEngine's names."""
+    """TUICalling's events, under TUICallEngine's names; the two of a lost path under TRTC's."""
 
     RINGING = "onUserInviting"
     ACCEPTED = "onUserAccept"
@@ -40,6 +42,8 @@ class Kind(enum.StrEnum):
     NO_RESPONSE = "onUserNoResponse"
     CANCELLED = "onCallNotConnected"
     BEGIN = "onCallBegin"
+    INTERRUPTED = "onConnectionLost"
+    RESTORED = "onConnectionRecovery"
     END = "onCallEnd"
     AUDIO = "onUserAudioAvailable"
     VIDEO = "onUserVideoAvailable"
@@ -64,10 +68,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Offered:
-    """Our media are open behind the gate; this is the offer."""
+    """Our media are open; this is the offer. *connection*, here and below: which of the call's connections."""
 
     call_id: str
     sdp: str
+    connection: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ class Ringing:
 
 @dataclass(frozen=True)
 class Answered:
-    """The seat's SDP answer; it comes while the seat still rings."""
+    """The seat's SDP answer; the first one comes while the seat still rings."""
 
     call_id: str
     sdp: str
+    connection: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class CandidateFound:
     candidate: str
     sdp_mid: str | None = None
     sdp_mline_index: int | None = None
+    connection: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,15 +138,27 @@ class MediaUp:
 
     call_id: str
     at: float
+    connection: int = 0
 
 
 @dataclass(frozen=True)
 class MediaDown:
-    """The media connection cannot be made, or broke."""
+    """The media connection cannot be made, or was closed by the seat."""
 
     call_id: str
     why: str
     at: float
+    connection: int = 0
+
+
+@dataclass(frozen=True)
+class MediaStalled:
+    """Nothing comes through the media connection any more, as the bed or the seat has noticed."""
+
+    call_id: str
+    why: str
+    at: float
+    connection: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,11 +170,12 @@ class Spoken:
 
 @dataclass(frozen=True)
 class PeerMedia:
-    """What the seat says it sends."""
+    """What the seat says it sends; *steady*: packets of sound go on also while it is muted."""
 
     call_id: str
     audio: bool
     video: bool
+    steady: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +218,7 @@ Event = (
     | Hangup
     | MediaUp
     | MediaDown
+    | MediaStalled
     | Spoken
     | PeerMedia
     | SwitchToAudio
@@ -216,6 +237,31 @@ class OpenMedia:
 
     call_id: str
     call_type: CallType
+
+
+@dataclass(frozen=True)
+class RebuildMedia:
+    """Give the connection up, make a new one and its offer; answered as :class:`OpenMedia` is."""
+
+    call_id: str
+    connection: int
+    call_type: CallType
+
+
+@dataclass(frozen=True)
+class WatchMedia:
+    """Report :class:`MediaStalled` when nothing comes; *sends*: the seat sends without a pause."""
+
+    sends: bool
+
+
+@dataclass(frozen=True)
+class SendRebuild:
+    """The offer of a new connection, to the seat, by the desk."""
+
+    call_id: str
+    connection: int
+    sdp: str
 
 
 @dataclass(frozen=True)
@@ -330,12 +376,14 @@ class Ignored:
     state: State
 
 
-ForDesk = SendInvite | SendCancel | SendHangup | SendFailed | SendLineBusy
+ForDesk = SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed | SendLineBusy
 """Effects that are messages on the wire."""
 
 Effect = (
     ForDesk
     | OpenMedia
+    | RebuildMedia
+    | WatchMedia
     | ApplyAnswer
     | AddCandidate
     | OpenGate

@@ -15,13 +15,13 @@ from kiosk.bedside import bed_events, call_events
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
+from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
 from kiosk.media.session import (
-    DeviceFault,
-    DeviceOpened,
     MediaConnected,
     MediaEvent,
     MediaFailed,
     MediaSession,
+    MediaStalled,
     RemoteAudioStarted,
     RemoteVideoStarted,
     SpokenBothWays,
@@ -37,7 +37,7 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 class CallMedia:
-    """At most one media session at a time. *report* takes what happens, at once and on the loop."""
+    """At most one media connection at a time. *report* takes what happens, at once and on the loop."""
 
     def __init__(
         self,
@@ -47,11 +47,17 @@ class CallMedia:
         watchers: Watchers,
         report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged], None],
     ) -> None:
-        self._devices = devices
+        self._devices = CallDevices(
+            camera=devices.camera,
+            microphone=devices.microphone,
+            speaker=devices.speaker,
+            tell=self._device_event,
+        )
         self._ice_servers = ice_servers
         self._watchers = watchers
         self._report = report
         self._session: MediaSession | None = None
+        self._connection = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -59,6 +65,7 @@ class CallMedia:
         """Close whatever media are open."""
         self._stop_timer()
         self._close_media()
+        self._spawn(self._devices.close())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
 
@@ -66,7 +73,14 @@ class CallMedia:
         """Do what the machine wants; what follows from it is reported."""
         match effect:
             case call_events.OpenMedia():
-                self._open_media(effect)
+                self._devices.open(video=effect.call_type is CallType.VIDEO)
+                self._connect(effect.call_id, effect.call_type, connection=0)
+            case call_events.RebuildMedia():
+                self._disconnect()
+                self._connect(effect.call_id, effect.call_type, connection=effect.connection)
+            case call_events.WatchMedia():
+                if self._session is not None:
+                    self._session.watch(peer_sends=effect.sends)
             case call_events.ApplyAnswer():
                 self._with_session(lambda session: session.answer(effect.sdp))
             case call_events.AddCandidate():
@@ -76,8 +90,7 @@ class CallMedia:
             case call_events.OpenGate():
                 self._open_gate(effect.call_type)
             case call_events.StopVideo():
-                if self._session is not None:
-                    self._session.switch_to_audio()
+                self._go_on_without_pictures()
             case call_events.CloseMedia():
                 self._close_media()
             case call_events.StartTimer():
@@ -85,28 +98,31 @@ class CallMedia:
             case call_events.StopTimer():
                 self._stop_timer()
 
-    def _open_media(self, effect: call_events.OpenMedia) -> None:
+    def _connect(self, call_id: str, call_type: CallType, *, connection: int) -> None:
         session = MediaSession(
-            call_type=effect.call_type,
-            camera=self._devices.camera,
-            microphone=self._devices.microphone,
-            speaker=self._devices.speaker,
+            call_type=call_type,
+            devices=self._devices,
             ice_servers=self._ice_servers,
-            on_event=lambda event: self._media_event(effect.call_id, event),
-            log_id=effect.call_id,
+            on_event=lambda event: self._media_event(call_id, connection, event),
+            log_id=call_id,
             picture=self._watchers.picture,
         )
-        self._session = session
-        self._spawn(self._offer(session, effect.call_id))
+        self._session, self._connection = session, connection
+        self._spawn(self._offer(session, call_id, connection))
 
-    async def _offer(self, session: MediaSession, call_id: str) -> None:
+    def _disconnect(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._spawn(session.close())
+
+    async def _offer(self, session: MediaSession, call_id: str, connection: int) -> None:
         try:
             sdp = await session.offer()
         except KioskError as error:
-            self._report(call_events.MediaDown(call_id, str(error), time.monotonic()))
+            self._report(call_events.MediaDown(call_id, str(error), time.monotonic(), connection))
         else:
             self._watchers.trace("offered", call_id)
-            self._report(call_events.Offered(call_id, sdp))
+            self._report(call_events.Offered(call_id, sdp, connection))
 
     def _with_session(self, act: _Act) -> None:
         if self._session is not None:
@@ -118,38 +134,48 @@ class CallMedia:
         except KioskError as error:
             log.warning("x call %s: %s", session.log_id, error)
             if session is self._session and not session.connected:
-                self._report(call_events.MediaDown(session.log_id, str(error), time.monotonic()))
+                down = call_events.MediaDown(session.log_id, str(error), time.monotonic(), self._connection)
+                self._report(down)
 
     def _open_gate(self, call_type: CallType) -> None:
         if self._session is None:
             return
         if call_type is CallType.AUDIO:
-            self._session.switch_to_audio()
+            self._go_on_without_pictures()
         self._session.open_gate()
 
-    def _close_media(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._spawn(session.close())
+    def _go_on_without_pictures(self) -> None:
+        if self._session is not None:
+            self._session.switch_to_audio()
+        self._devices.let_camera_go()
 
-    def _media_event(self, call_id: str, event: MediaEvent) -> None:
+    def _close_media(self) -> None:
+        self._disconnect()
+        self._devices.stop()
+
+    def _device_event(self, event: DeviceEvent) -> None:
+        if isinstance(event, DeviceFault):
+            log.warning("x %s: %s", event.device, event.words)
+            self._report(bed_events.DeviceChanged(event.device, event.words))
+        else:
+            self._watchers.trace(f"opened {event.device}")
+            self._report(bed_events.DeviceChanged(event.device))
+
+    def _media_event(self, call_id: str, connection: int, event: MediaEvent) -> None:
         match event:
             case MediaConnected():
                 self._watchers.trace("media_connected", call_id)
-                self._report(call_events.MediaUp(call_id, time.monotonic()))
+                self._report(call_events.MediaUp(call_id, time.monotonic(), connection))
             case MediaFailed():
-                self._report(call_events.MediaDown(call_id, event.why, time.monotonic()))
+                self._report(call_events.MediaDown(call_id, event.why, time.monotonic(), connection))
+            case MediaStalled():
+                self._report(call_events.MediaStalled(call_id, event.why, time.monotonic(), connection))
             case SpokenBothWays():
                 self._report(call_events.Spoken(call_id))
             case RemoteAudioStarted():
                 self._watchers.trace("first_audio", call_id)
             case RemoteVideoStarted():
                 self._watchers.trace("first_video", call_id)
-            case DeviceFault():
-                log.warning("x %s: %s", event.device, event.words)
-                self._report(bed_events.DeviceChanged(event.device, event.words))
-            case DeviceOpened():
-                self._report(bed_events.DeviceChanged(event.device))
 
     def _start_timer(self, effect: call_events.StartTimer) -> None:
         self._stop_timer()

@@ -1,13 +1,16 @@
-"""Presses the simulated buttons of ``kiosk run --hand`` by lines on standard input.
+"""Presses the simulated buttons of ``kiosk run --hand`` by lines on standard input, and makes simulated faults.
 
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
-``attend tap 0.005``. For benchmarks, tests and trying things out; real pins cannot be pressed this way.
+``attend tap 0.005``. ``media stall 5`` lets no media through for 5 s, ``media stall`` until ``media pass``;
+``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed. For benchmarks, tests and
+trying things out; real pins cannot be pressed this way.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import threading
 import time
@@ -16,30 +19,35 @@ from collections.abc import Iterator
 from gpiozero.pins.mock import MockFactory
 
 from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.media.simulated_loss import SimulatedLoss, Stalled
 from kiosk.settings import Buttons
 
 log = logging.getLogger(__name__)
 
 TAP_S = 0.08
 HOLD_S = 1.5
+STALLS: dict[str, Stalled] = {"stall": "both", "stall-in": "in", "stall-out": "out"}
 LIFTED_S = 0.12
 """A finger needs this long to come down again; less would be bounce."""
 
 
 @contextlib.contextmanager
-def follow_hand(buttons: Buttons, pins: MockFactory) -> Iterator[None]:
+def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Iterator[None]:
     """Follow standard input on a thread; it ends with the input, or with the process."""
     wired = {"call": buttons.call_pin, "cancel": buttons.cancel_pin, "attend": buttons.attend_pin}
-    threading.Thread(target=_follow, args=(wired, pins), name="hand", daemon=True).start()
+    threading.Thread(target=_follow, args=(wired, pins, loss), name="hand", daemon=True).start()
     yield
 
 
-def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
+def _follow(wired: dict[str, int | str], pins: MockFactory, loss: SimulatedLoss) -> None:
     for line in sys.stdin:
         name, action, amount = [*line.split(), "", "", ""][:3]
+        if name == "media":
+            _media(loss, action, amount)
+            continue
         pin = wired.get(name)
         if not isinstance(pin, int):
-            log.warning("x hand: no button %r: use call, cancel or attend", name)
+            log.warning("x hand: no button %r: use call, cancel, attend, or media", name)
             continue
         finger = SimulatedFinger(pins, pin)
         try:
@@ -58,3 +66,17 @@ def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
             finger.release()
         else:
             log.warning("x hand: cannot %r: use tap, hold, down or up", action)
+
+
+def _media(loss: SimulatedLoss, action: str, amount: str) -> None:
+    try:
+        seconds = float(amount) if amount else math.inf
+    except ValueError:
+        log.warning("x hand: %r is not a number of seconds", amount)
+        return
+    if action in STALLS:
+        loss.stall(STALLS[action], seconds)
+    elif action == "pass":
+        loss.let_pass()
+    else:
+        log.warning("x hand: cannot media %r: use stall, stall-in, stall-out or pass", action)

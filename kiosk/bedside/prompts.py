@@ -49,6 +49,10 @@ PROMPTS: dict[str, dict[str, str]] = {
         "en": "You are connected. Please speak.",
         "zh": "已接通，请讲话。",
     },
+    "interrupted": {
+        "en": "The connection was interrupted. We are connecting you again. Please wait.",
+        "zh": "通话中断了，正在重新接通，请稍候。",
+    },
     "answered": {
         "en": "The nurse knows about your call. Press again to speak once more.",
         "zh": "护士已知道您的呼叫。如需再次通话，请再按一次。",

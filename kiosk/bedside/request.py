@@ -37,6 +37,8 @@ from kiosk.bedside.request_events import (
     CallBroke,
     CallConnected,
     CallEnded,
+    CallInterrupted,
+    CallRestored,
     Cancel,
     ClosedAtDesk,
     Effect,
@@ -89,6 +91,8 @@ class RequestState:
     call_id: str | None = None
     call_seat: str | None = None
     fence: int = 0
+    interrupted: bool = False
+    """In a talk: nothing comes through at the moment."""
     closed: tuple[ClosedRequest, ...] = ()
 
     @property
@@ -126,6 +130,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Press: State.TALKING,
         LinkChanged: State.TALKING,
         Taken: State.TALKING,
+        CallInterrupted: State.TALKING,
+        CallRestored: State.TALKING,
         CallEnded: State.ANSWERED,
         CallBroke: State.UNSENT,
     },
@@ -163,6 +169,8 @@ def view(request: RequestState) -> View:
         return View(LampSign.OFF, idle_prompts[link])
     if state is State.UNSENT:
         return View(LampSign.HEARD, "heard" if link is Link.UP else "use_other_bell")
+    if state is State.TALKING and request.interrupted:
+        return View(LampSign.WAITING, "interrupted")
     if state is State.TALKING:
         return View(LampSign.TALKING, "talking")
     return View(LampSign.WAITING, state.value, request.place if state is State.QUEUED else 0)
@@ -260,10 +268,15 @@ def _connected(before: RequestState, after: RequestState, event: Event) -> _Step
     return replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence), [SendRequest()]
 
 
+def _interrupted(before: RequestState, after: RequestState, event: Event) -> _Step:
+    return replace(after, interrupted=isinstance(event, CallInterrupted)), []
+
+
 def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, CallEnded | CallBroke)
     spoken = before.spoken or event.spoken
-    return replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0), [SendRequest()]
+    over = replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0, interrupted=False)
+    return over, [SendRequest()]
 
 
 def _unchanged(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -281,6 +294,8 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     SeatRings: _rings,
     SeatStopped: _unchanged,
     CallConnected: _connected,
+    CallInterrupted: _interrupted,
+    CallRestored: _interrupted,
     CallEnded: _call_over,
     CallBroke: _call_over,
 }

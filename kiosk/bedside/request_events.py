@@ -124,6 +124,16 @@ class CallConnected:
 
 
 @dataclass(frozen=True)
+class CallInterrupted:
+    """Nothing comes through any more; a new connection to the same seat is being made."""
+
+
+@dataclass(frozen=True)
+class CallRestored:
+    """Media flow again."""
+
+
+@dataclass(frozen=True)
 class CallEnded:
     """A connected call was hung up by either side."""
 
@@ -148,6 +158,8 @@ Event = (
     | SeatRings
     | SeatStopped
     | CallConnected
+    | CallInterrupted
+    | CallRestored
     | CallEnded
     | CallBroke
 )

@@ -22,7 +22,8 @@ Rule 3. The kiosk is the truth about its request: its snapshot is believed, also
 started. A request it has forgotten (power cut) is given back to it; only a told close removes a request.
 
 Rule 4. A seat whose page is gone while it rings loses the lease at once; while it talks, after ``grace_s``,
-because media go on without us and the page may be back in a moment.
+because media go on without us and the page may be back in a moment. When the bed says that media do not go on
+either, there is nothing to wait for.
 
 Rule 5. A kiosk whose link is lost keeps its request here, marked offline, and a talk goes on.
 
@@ -235,6 +236,7 @@ _FROM_BED: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.CloseRequest: beds.close_by_bed,
     wire.DeviceState: beds.device_state,
     wire.Invite: calls.invite,
+    wire.Rebuild: calls.rebuild,
     wire.Cancel: calls.cancel,
 }
 
@@ -243,6 +245,7 @@ _FROM_SEAT: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.SetSeatState: seats.set_seat_state,
     wire.CloseRequest: seats.close_by_seat,
     wire.Answer: calls.pass_on,
+    wire.MediaStalled: calls.pass_on,
     wire.Accept: calls.accept,
     wire.Reject: calls.reject,
 }

@@ -124,10 +124,26 @@ def call_failed(books: Books, user_id: str, message: wire.CallFailed) -> None:
         books.end(lease, EndReason.FAILED, spoken=message.spoken and user_id == lease.bed)
 
 
+def rebuild(books: Books, user_id: str, message: wire.Rebuild) -> None:
+    """The media path of a talk is dead, and the bed offers a new one.
+
+    A seat that has left as well is not waited for: neither its page nor its media are there.
+    """
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or lease.bed != user_id or lease.state is not LeaseState.TALKING:
+        refuse_stale(books, user_id, message.call_id)
+        return
+    seat = books.ledger.seats.get(lease.seat)
+    if seat is not None and not seat.connected:
+        books.end(lease, EndReason.SEAT_LOST, seat_lost=True)
+    else:
+        books.effects.append(Tell(lease.seat, codec.without_id(message)))
+
+
 def pass_on(
     books: Books,
     user_id: str,
-    message: wire.Answer | wire.Candidate | wire.MediaState | wire.SwitchToAudio,
+    message: wire.Answer | wire.Candidate | wire.MediaState | wire.SwitchToAudio | wire.MediaStalled,
 ) -> None:
     """Give *message* to the other end of its call, unchanged but for its id."""
     lease = held_lease(books, user_id, message.call_id)

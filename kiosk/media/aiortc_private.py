@@ -7,6 +7,7 @@ Versions are pinned for the same reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import aioice.ice
 import aiortc.rtcrtpreceiver
@@ -17,6 +18,8 @@ AUDIO_PREFETCH = 0
 """aiortc's own 16 / 4 adds 60 to 80 ms to every call and sticks at 300 ms after a lost packet (facts/media §4,
 §9).
 """
+
+Direction = Literal["in", "out"]
 
 
 def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
@@ -45,3 +48,29 @@ class ShortJitterBuffer(JitterBuffer):
 def shorten_audio_buffer() -> None:
     """Give every receiver made from now on a :class:`ShortJitterBuffer`."""
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer
+
+
+def lose_datagrams(loses: Callable[[Direction], bool]) -> None:
+    """Ask *loses* about every datagram of this process's media sockets, and drop those it wants dropped.
+
+    Everything goes through these three methods of aioice's socket: what arrives, what a connection sends (DTLS,
+    RTP, RTCP), and STUN.
+    """
+    protocol = aioice.ice.StunProtocol
+    received, sends, sends_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
+
+    def datagram_received(self: Any, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if not loses("in"):
+            received(self, data, addr)
+
+    async def send_data(self: Any, data: bytes, addr: tuple[str, int]) -> None:
+        if not loses("out"):
+            await sends(self, data, addr)
+
+    def send_stun(self: Any, message: Any, addr: tuple[str, int]) -> None:
+        if not loses("out"):
+            sends_stun(self, message, addr)
+
+    vars_of = {"datagram_received": datagram_received, "send_data": send_data, "send_stun": send_stun}
+    for name, function in vars_of.items():
+        setattr(protocol, name, function)

@@ -1,7 +1,7 @@
-"""The media connection of one call at the bed: the kiosk offers, the seat answers, the gate opens on accept.
+"""One media connection of a call at the bed: the kiosk offers, the seat answers, the gate opens on accept.
 
-aiortc stays behind this file, so that it can be exchanged. Everything runs on the event loop's thread but what
-devices do on their own. Camera and microphone are opened with the offer (the lamp is lit by then: the patient has
+aiortc stays behind this file, so that it can be exchanged. Everything runs on the event loop's thread. Camera and
+microphone (:mod:`kiosk.media.call_devices`) are opened with the offer (the lamp is lit by then: the patient has
 pressed) so that the first picture after the accept is immediate; nothing of them leaves before :meth:`open_gate`.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
@@ -27,12 +27,11 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
 
-from kiosk.errors import HardwareFault, MediaError
-from kiosk.hardware.camera import Camera
+from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE, Microphone
-from kiosk.hardware.speaker import Speaker
-from kiosk.media import speech
+from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE
+from kiosk.media import liveness, speech
+from kiosk.media.call_devices import CallDevices
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
 from kiosk.signaling.messages import CallType
 
@@ -48,9 +47,6 @@ MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 
 
-Device = Literal["camera", "microphone", "speaker"]
-
-
 @dataclass(frozen=True)
 class MediaConnected:
     """ICE and DTLS are done."""
@@ -58,7 +54,14 @@ class MediaConnected:
 
 @dataclass(frozen=True)
 class MediaFailed:
-    """The connection cannot be made, or broke."""
+    """The connection cannot be made, or the seat closed it."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class MediaStalled:
+    """Connected once, and nothing comes any more (see :mod:`kiosk.media.liveness`)."""
 
     why: str
 
@@ -78,42 +81,20 @@ class SpokenBothWays:
     """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
 
 
-@dataclass(frozen=True)
-class DeviceOpened:
-    """A device of the bed works."""
-
-    device: Device
-
-
-@dataclass(frozen=True)
-class DeviceFault:
-    """A device of the bed is missing or went away."""
-
-    device: Device
-    words: str
-
-
-MediaEvent = (
-    MediaConnected
-    | MediaFailed
-    | RemoteAudioStarted
-    | RemoteVideoStarted
-    | SpokenBothWays
-    | DeviceOpened
-    | DeviceFault
-)
+MediaEvent = MediaConnected | MediaFailed | MediaStalled | RemoteAudioStarted | RemoteVideoStarted | SpokenBothWays
 
 
 class MediaSession:
-    """One call's media. *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins."""
+    """One connection. What *devices* capture is routed to it.
+
+    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins.
+    """
 
     def __init__(
         self,
         *,
         call_type: CallType,
-        camera: Camera | None,
-        microphone: Microphone | None,
-        speaker: Speaker | None,
+        devices: CallDevices,
         ice_servers: Sequence[str],
         on_event: Callable[[MediaEvent], None],
         log_id: str,
@@ -121,9 +102,7 @@ class MediaSession:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
-        self._camera = camera if call_type is CallType.VIDEO else None
-        self._microphone = microphone
-        self._speaker = speaker
+        self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
         self._picture = picture
@@ -131,9 +110,11 @@ class MediaSession:
         self._gate = Gate()
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
         self._video = GatedVideoTrack(self._gate)
-        self._opening: asyncio.Task[None] | None = None
+        devices.route(picture=self._video.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
-        self._letting_go: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._offering = asyncio.Lock()
+        self._peer_sends = False
         self._early: list[tuple[str, str | None, int | None]] = []
         self._closed = False
         self._answered = False
@@ -156,17 +137,14 @@ class MediaSession:
         return bool(self._pc.connectionState == "connected")
 
     async def offer(self) -> str:
-        """Open the devices behind the gate, gather, and return the SDP offer. Raises :exc:`MediaError`.
-
-        The offer does not wait for the devices, some of which take a second. One that cannot be opened is told as
-        :class:`DeviceFault`; the call goes on without it.
-        """
-        self._opening = self._loop.create_task(self._open_devices())
+        """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
         self._pc.addTrack(self._audio)
         if self._call_type is CallType.VIDEO:
             self._pc.addTrack(self._video)
         try:
-            async with asyncio.timeout(GATHER_TIMEOUT_S):
+            async with self._offering, asyncio.timeout(GATHER_TIMEOUT_S):
+                if self._closed:
+                    raise MediaError("the call ended before its offer was made")
                 await self._pc.setLocalDescription(await self._pc.createOffer())
         except TimeoutError:
             raise MediaError(f"no local address found within {GATHER_TIMEOUT_S:.0f} s") from None
@@ -204,19 +182,17 @@ class MediaSession:
         self._gate.open()
 
     def switch_to_audio(self) -> None:
-        """Stop sending pictures, and let the camera go."""
+        """Stop sending pictures."""
         self._video.enable(False)
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            self._letting_go.append(self._loop.create_task(self._let_go(camera)))
 
-    async def _let_go(self, camera: Camera) -> None:
-        if self._opening is not None:
-            await self._opening
-        await asyncio.to_thread(camera.close)
+    def watch(self, *, peer_sends: bool) -> None:
+        """Tell :class:`MediaStalled` when nothing comes any more; *peer_sends*: the seat sends without a pause."""
+        self._peer_sends = peer_sends
+        if self._watching is None and not self._closed:
+            self._watching = self._loop.create_task(self._watch())
 
     async def close(self) -> None:
-        """End everything. May be called twice."""
+        """End the connection. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -224,50 +200,20 @@ class MediaSession:
             self._farewell.cancel()
         self._audio.stop()
         self._video.stop()
-        if self._opening is not None:
-            await self._opening
-        for device in (self._camera, self._microphone, self._speaker):
-            if device is not None:
-                await asyncio.to_thread(device.close)  # waits for the device's thread, which may be in a driver
+        if self._watching is not None:
+            self._watching.cancel()
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            # aiortc leaves sockets behind when it is closed while it gathers.
+            async with self._offering, asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pc.close()
         except TimeoutError:
             log.warning("x call %s: the connection did not close in time", self.log_id)
         for task in self._listening:
             task.cancel()
-        await asyncio.gather(*self._listening, *self._letting_go, return_exceptions=True)
+        ending = [*self._listening, *([self._watching] if self._watching is not None else [])]
+        await asyncio.gather(*ending, return_exceptions=True)
 
-    # -- devices
-
-    async def _open_devices(self) -> None:
-        openings: list[tuple[Device, Callable[[], None]]] = []
-        if self._camera is not None:
-            openings.append(("camera", partial(self._camera.open, self._video.deliver, self._fault_of("camera"))))
-        if self._microphone is not None:
-            openings.append(
-                ("microphone", partial(self._microphone.open, self._audio.deliver, self._fault_of("microphone")))
-            )
-        if self._speaker is not None:
-            openings.append(("speaker", partial(self._speaker.open, self._fault_of("speaker"))))
-        await asyncio.gather(*(self._open(device, act) for device, act in openings))
-
-    async def _open(self, device: Device, act: Callable[[], None]) -> None:
-        try:
-            await asyncio.to_thread(act)
-        except HardwareFault as fault:
-            self._tell(DeviceFault(device, str(fault)))
-        else:
-            self._tell(DeviceOpened(device))
-
-    def _fault_of(self, device: Device) -> Callable[[str], None]:
-        def told(words: str) -> None:
-            try:
-                self._loop.call_soon_threadsafe(self._tell, DeviceFault(device, words))
-            except RuntimeError:
-                return  # the loop is closed: nobody is left to be told
-
-        return told
+    # -- speech
 
     def _meter_bed(self, block: NDArray[np.int16]) -> None:
         self._meter("from_bed", rms_dbfs(block))
@@ -301,8 +247,10 @@ class MediaSession:
             self._was_connected = True
             self._tell(MediaConnected())
         elif state == "failed":
-            lost = "the path to the seat is lost" if self._was_connected else "no path to the seat was found"
-            self._tell(MediaFailed(lost))
+            if self._was_connected:
+                self._tell(MediaStalled("the path to the seat is lost"))
+            else:
+                self._tell(MediaFailed("no path to the seat was found"))
         elif state == "closed" and self._farewell is None:
             self._farewell = self._loop.call_later(
                 FAREWELL_S, self._tell, MediaFailed("the seat closed the connection")
@@ -311,6 +259,25 @@ class MediaSession:
     def _tell(self, event: MediaEvent) -> None:
         if not self._closed:
             self._on_event(event)
+
+    async def _watch(self) -> None:
+        seen = await self._packets_received()
+        path = liveness.begin(time.monotonic(), sends=self._peer_sends)
+        while True:
+            await asyncio.sleep(liveness.LOOK_EVERY_S)
+            before, now = seen, time.monotonic()
+            seen = await self._packets_received()
+            if path.sends is not self._peer_sends:
+                path = liveness.step(path, liveness.PeerSends(self._peer_sends, now))
+            was = path.state
+            path = liveness.step(path, liveness.Seen(now) if seen != before else liveness.Tick(now))
+            if path.state is liveness.State.STALLED is not was:
+                self._tell(MediaStalled(f"nothing has arrived from the seat for {path.limit_s:g} s"))
+
+    async def _packets_received(self) -> int:
+        """Of any kind: sound, pictures, reports."""
+        report = await self._pc.getStats()
+        return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
 
     # -- what the seat sends
 
@@ -326,8 +293,7 @@ class MediaSession:
             rest = np.concatenate([rest, sound])
             while len(rest) >= BLOCK_SAMPLES:
                 block, rest = rest[:BLOCK_SAMPLES], rest[BLOCK_SAMPLES:]
-                if self._speaker is not None:
-                    self._speaker.play(block)
+                self._devices.play(block)
                 level = rms_dbfs(block)
                 self._meter("from_seat", level)
                 if not started and level > AUDIBLE_DBFS:

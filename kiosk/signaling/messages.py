@@ -30,6 +30,7 @@ from kiosk.signaling.vocabulary import (
     CallType,
     ClosedRequest,
     CloseReason,
+    Connection,
     Devices,
     EndReason,
     ErrorCode,
@@ -97,6 +98,8 @@ class MediaState(Message, tag="media_state", frozen=True, kw_only=True):
     call_id: Token
     audio: bool
     video: bool
+    steady: bool = False
+    """Sound packets go on also while ``audio`` is off (as silence): their absence is a dead path."""
 
 
 class SwitchToAudio(Message, tag="switch_to_audio", frozen=True, kw_only=True):
@@ -110,6 +113,7 @@ class Answer(Message, tag="answer", frozen=True, kw_only=True):
 
     call_id: Token
     sdp: Sdp
+    connection: Connection = 0
 
     def __repr__(self) -> str:
         return f"Answer(call_id={self.call_id!r}, sdp=…)"
@@ -122,6 +126,7 @@ class Candidate(Message, tag="candidate", frozen=True, kw_only=True):
     candidate: Annotated[str, Meta(max_length=1024)]
     sdp_mid: Annotated[str, Meta(max_length=64)] | None = None
     sdp_mline_index: Annotated[int, Meta(ge=0, le=64)] | None = None
+    connection: Connection = 0
 
 
 class Pong(Message, tag="pong", frozen=True, kw_only=True):
@@ -177,6 +182,17 @@ class LineBusy(Message, tag="line_busy", frozen=True, kw_only=True):
     call_id: Token
 
 
+class Rebuild(Message, tag="rebuild", frozen=True, kw_only=True):
+    """Kiosk → seat: the media path of this talk is dead; here is the offer of a new one. Answer at once."""
+
+    call_id: Token
+    connection: Connection
+    sdp: Sdp
+
+    def __repr__(self) -> str:
+        return f"Rebuild(call_id={self.call_id!r}, connection={self.connection}, sdp=…)"
+
+
 class DeviceState(Message, tag="device_state", frozen=True, kw_only=True):
     """A device of the bed failed or came back."""
 
@@ -197,6 +213,13 @@ class Accept(Message, tag="accept", frozen=True, kw_only=True):
 
     call_id: Token
     call_type: CallType = CallType.VIDEO
+
+
+class MediaStalled(Message, tag="media_stalled", frozen=True, kw_only=True):
+    """Seat → kiosk: connected, but nothing arrives from the bed. The kiosk sends :class:`Rebuild`."""
+
+    call_id: Token
+    connection: Connection = 0
 
 
 class Reject(Message, tag="reject", frozen=True, kw_only=True):
@@ -372,6 +395,7 @@ FromKiosk = (
     | MediaState
     | SwitchToAudio
     | Candidate
+    | Rebuild
     | DeviceState
     | Pong
 )
@@ -387,6 +411,7 @@ FromSeat = (
     | CallFailed
     | MediaState
     | SwitchToAudio
+    | MediaStalled
     | CloseRequest
     | Pong
 )
@@ -407,6 +432,7 @@ ToKiosk = (
     | CallEnded
     | MediaState
     | SwitchToAudio
+    | MediaStalled
 )
 ToSeat = (
     LoginOk
@@ -421,4 +447,5 @@ ToSeat = (
     | Candidate
     | MediaState
     | SwitchToAudio
+    | Rebuild
 )

@@ -20,6 +20,14 @@ Words = Annotated[str, Meta(max_length=200)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
 Millis = Annotated[int, Meta(ge=0, le=10**12)]
 Fence = Annotated[int, Meta(ge=0, le=2**53 - 1, description="rises with every allocation, also across desks")]
+Connection = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=10**6,
+        description="which of the call's media connections: 0 came with the invitation, each rebuilt one counts on",
+    ),
+]
 
 
 class CallType(enum.IntEnum):

@@ -6,6 +6,7 @@ If one fails: read the release notes, mend ``kiosk/media/aiortc_private.py``, th
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -24,9 +25,11 @@ from kiosk.media.aiortc_private import (
     AUDIO_CAPACITY,
     AUDIO_PREFETCH,
     ShortJitterBuffer,
+    lose_datagrams,
     offer_addresses,
     shorten_audio_buffer,
 )
+from tests.waiting import until
 
 LOOPBACK = "127.0.0.1"
 MOST_FRAMES_LATE = 4
@@ -38,6 +41,8 @@ def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """As imported, whatever other tests have patched; and again so at the end."""
     monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
     monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", aiortc.jitterbuffer.JitterBuffer)
+    for name in ("datagram_received", "send_data", "send_stun"):
+        monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
 
 
 def named(module: Any, name: str) -> Any:
@@ -70,6 +75,27 @@ def test_a_receiver_looks_its_jitter_buffer_up_in_its_own_module() -> None:
     assert "JitterBuffer" in aiortc.RTCRtpReceiver.__init__.__code__.co_names, (
         "RTCRtpReceiver makes its jitter buffer elsewhere: ours is not used"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("datagram_received", ["self", "data", "addr"]),
+        ("send_data", ["self", "data", "addr"]),
+        ("send_stun", ["self", "message", "addr"]),
+    ],
+)
+def test_aioices_socket_is_used_by_these_methods(name: str, asked: list[str]) -> None:
+    method = named(aioice.ice.StunProtocol, name)
+    assert parameters(method) == asked, f"StunProtocol.{name} takes other arguments now"
+    assert ("sendto" in method.__code__.co_names) == name.startswith("send"), f"StunProtocol.{name} sends otherwise"
+
+
+def test_nothing_else_of_aioices_socket_sends() -> None:
+    methods = vars(aioice.ice.StunProtocol)
+    written = {name: method for name, method in methods.items() if inspect.isfunction(method)}
+    sending = {name for name, method in written.items() if "sendto" in method.__code__.co_names}
+    assert sending == {"send_data", "send_stun"}, "there is another way out: simulated losses do not cover it"
 
 
 # -- what they do
@@ -154,3 +180,28 @@ def test_a_short_buffer_stays_short_after_a_lost_packet() -> None:
     last, frame_number = max(given.items())
     assert last == 29
     assert last - frame_number <= MOST_FRAMES_LATE
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+async def test_peers_whose_datagrams_are_lost_do_not_connect(direction: str) -> None:
+    offer_addresses(lambda: [LOOPBACK])
+    asked: set[str] = set()
+
+    def loses(way: str) -> bool:
+        asked.add(way)
+        return way == direction
+
+    lose_datagrams(loses)
+    near, far = aioice.Connection(ice_controlling=True), aioice.Connection(ice_controlling=False)
+    for one, other in ((near, far), (far, near)):
+        await one.gather_candidates()
+        other.remote_username, other.remote_password = one.local_username, one.local_password
+        for candidate in one.local_candidates:
+            await other.add_remote_candidate(candidate)
+        await other.add_remote_candidate(None)
+    connecting = asyncio.gather(near.connect(), far.connect(), return_exceptions=True)
+    await until(lambda: direction in asked, "a datagram was asked about")
+    assert not connecting.done()
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    await asyncio.gather(near.close(), far.close())

@@ -17,9 +17,9 @@ from kiosk.hardware.microphone import SAMPLE_RATE, Microphone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture, read_code
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.answering_peer import AnsweringPeer, luma_of
+from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.session import (
-    DeviceFault,
     MediaConnected,
     MediaEvent,
     MediaFailed,
@@ -35,7 +35,7 @@ BED_HZ, SEAT_HZ = 440.0, 660.0
 
 
 class Bed:
-    """A session and what it told."""
+    """A session, its devices, and what they told."""
 
     def __init__(
         self,
@@ -45,25 +45,28 @@ class Bed:
         microphone: Microphone | None = None,
     ) -> None:
         self.speaker = SimulatedSpeaker()
-        self.events: list[MediaEvent] = []
+        self.events: list[MediaEvent | DeviceEvent] = []
         self.changed = asyncio.Event()
         self.pictures: list[av.VideoFrame] = []
+        self.devices = CallDevices(camera=camera, microphone=microphone, speaker=self.speaker, tell=self._told)
+        self.devices.open(video=call_type is CallType.VIDEO)
         self.session = MediaSession(
             call_type=call_type,
-            camera=camera,
-            microphone=microphone,
-            speaker=self.speaker,
+            devices=self.devices,
             ice_servers=(),
             on_event=self._told,
             log_id="test",
             picture=self.pictures.append,
         )
 
-    def _told(self, event: MediaEvent) -> None:
+    async def closes(self) -> None:
+        await asyncio.gather(self.session.close(), self.devices.close())
+
+    def _told(self, event: MediaEvent | DeviceEvent) -> None:
         self.events.append(event)
         self.changed.set()
 
-    async def tells(self, kind: type[MediaEvent]) -> MediaEvent:
+    async def tells(self, kind: type[MediaEvent | DeviceEvent]) -> MediaEvent | DeviceEvent:
         async with asyncio.timeout(HANG_S):
             while True:
                 for event in self.events:
@@ -129,8 +132,8 @@ async def test_nothing_leaves_the_bed_before_the_gate_opens_and_everything_after
     await until(lambda: len(bed.speaker.recent()) == SAMPLE_RATE)
     assert dominant_tone(bed.speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(SEAT_HZ, abs=5)
     assert any(read_code(luma_of(frame)) is not None for frame in bed.pictures)
-    await bed.session.close()
-    await bed.session.close()
+    await bed.closes()
+    await bed.closes()
 
 
 async def _first(seat: AnsweringPeer) -> None:
@@ -159,7 +162,7 @@ async def test_an_audio_call_opens_no_camera(seat: AnsweringPeer) -> None:
     async with asyncio.timeout(HANG_S):
         await seat.audible.wait()
     assert not seat.visible.is_set()
-    await bed.session.close()
+    await bed.closes()
 
 
 class Missing(MovingPicture):
@@ -175,7 +178,7 @@ async def test_a_missing_camera_is_told_and_the_call_goes_on(seat: AnsweringPeer
     bed.session.open_gate()
     async with asyncio.timeout(HANG_S):
         await seat.audible.wait()
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_without_a_microphone_silence_is_sent_so_that_the_clock_goes_on(seat: AnsweringPeer) -> None:
@@ -186,7 +189,7 @@ async def test_without_a_microphone_silence_is_sent_so_that_the_clock_goes_on(se
         await seat.visible.wait()
         await seat.heard_anything.wait()
     assert not seat.audible.is_set()
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_a_camera_that_vanishes_is_told_and_the_sound_goes_on(seat: AnsweringPeer) -> None:
@@ -198,7 +201,7 @@ async def test_a_camera_that_vanishes_is_told_and_the_sound_goes_on(seat: Answer
     assert fault.device == "camera"
     async with asyncio.timeout(HANG_S):
         await seat.enough_sound.wait()
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_candidates_may_come_before_the_answer(seat: AnsweringPeer) -> None:
@@ -211,7 +214,7 @@ async def test_candidates_may_come_before_the_answer(seat: AnsweringPeer) -> Non
     await bed.session.candidate("", None, None)
     await bed.session.answer("".join(line for line in lines if "candidate" not in line))
     await bed.tells(MediaConnected)
-    await bed.session.close()
+    await bed.closes()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ async def test_a_garbage_answer_is_refused_in_words(sdp: str) -> None:
     await bed.session.offer()
     with pytest.raises(MediaError, match="the answer"):
         await bed.session.answer(sdp)
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_garbage_candidates_do_no_harm(seat: AnsweringPeer) -> None:
@@ -233,7 +236,7 @@ async def test_garbage_candidates_do_no_harm(seat: AnsweringPeer) -> None:
     await bed.session.answer(answer)
     await bed.session.candidate("candidate:1 1 udp x y z typ host", "7", 9)
     await bed.tells(MediaConnected)
-    await bed.session.close()
+    await bed.closes()
     await bed.session.candidate("late", None, None)
     await bed.session.answer("late")
 
@@ -246,7 +249,7 @@ async def test_a_seat_that_closes_is_a_fault_only_after_its_farewell(seat: Answe
     await seat.close()
     assert isinstance(await bed.tells(MediaFailed), MediaFailed)
     assert time.monotonic() - closed_at >= 1.0
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_switching_to_audio_lets_the_camera_go(seat: AnsweringPeer) -> None:
@@ -258,18 +261,18 @@ async def test_switching_to_audio_lets_the_camera_go(seat: AnsweringPeer) -> Non
     async with asyncio.timeout(HANG_S):
         await seat.visible.wait()
     bed.session.switch_to_audio()
-    bed.session.switch_to_audio()
+    bed.devices.let_camera_go()
     await until(lambda: all(thread.name != camera.name for thread in threading.enumerate()), "camera let go")
     frames = seat.frames
     async with asyncio.timeout(HANG_S):
         await seat.enough_sound.wait()
     assert seat.frames - frames < 30, "pictures stop; those on their way may still arrive"
-    await bed.session.close()
+    await bed.closes()
 
 
 async def test_a_session_closed_during_its_offer_leaves_nothing() -> None:
     bed = Bed(camera=picture(), microphone=ToneMicrophone(BED_HZ))
     offering = asyncio.create_task(bed.session.offer())
     await asyncio.sleep(0)  # one turn of the loop: the offer has begun
-    await bed.session.close()
+    await bed.closes()
     await asyncio.gather(offering, return_exceptions=True)

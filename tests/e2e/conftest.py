@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from kiosk import settings
-from kiosk.bench.chromium import HEAR_TONE, READ_CODE, chromium
+from kiosk.bench.chromium import HEAR_TONE, READ_CODE, SEAT_HZ, chromium
 from kiosk.demo.ward import BedProcess, DeskProcess, Ward
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.sound import SAMPLE_RATE
@@ -171,7 +171,9 @@ class Hospital:
     # -- by keyboard
 
     async def somebody_hums(self) -> None:
-        """A tone of ``BED_HZ`` sounds in the room until the end."""
+        """A tone of ``BED_HZ`` sounds in the room until the end, or until the sound server dies."""
+        if self.hum is not None:
+            await asyncio.wait_for(self.hum.wait(), HANG_S)
         at = np.arange(SAMPLE_RATE) / SAMPLE_RATE
         tone = self.folder / "tone.raw"
         tone.write_bytes((np.sin(2 * np.pi * BED_HZ * at) * 9000).astype(np.int16).tobytes() * HUM_S)
@@ -184,6 +186,13 @@ class Hospital:
     async def bed_plays(self) -> tuple[float, float]:
         """The strongest tone of the next half second at the bed's speaker, and how clear it is in dB."""
         return dominant_tone(await asyncio.to_thread(self.pulse.record_speaker, 0.5), SAMPLE_RATE)
+
+    async def bed_hears_the_seat(self) -> None:
+        """The nurse's tone is the strongest at the bed's speaker."""
+        async with asyncio.timeout(HANG_S):
+            hz, clear = 0.0, 0.0
+            while abs(hz - SEAT_HZ) > 8 or clear < 3:
+                hz, clear = await self.bed_plays()
 
     @property
     def bed(self) -> Bed:

@@ -24,7 +24,17 @@ from kiosk.bedside.bed_events import (
     Refused,
     Send,
 )
-from kiosk.bedside.call_events import Kind, MediaDown, MediaUp, Offered, OpenMedia, Spoken, TimedOut, Timer
+from kiosk.bedside.call_events import (
+    Kind,
+    MediaDown,
+    MediaStalled,
+    MediaUp,
+    Offered,
+    OpenMedia,
+    Spoken,
+    TimedOut,
+    Timer,
+)
 from kiosk.bedside.request_events import Link
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -94,6 +104,7 @@ EVERYTHING: list[Event] = [
             wire.CallEnded(call_id="c1", reason=EndReason.HANGUP),
             wire.MediaState(call_id="c1", audio=True, video=True),
             wire.SwitchToAudio(call_id="c1"),
+            wire.MediaStalled(call_id="c1"),
             wire.Fault(code=ErrorCode.STALE_CALL, message="", call_id="c1"),
             wire.Fault(code=ErrorCode.TOO_MANY, message=""),
             wire.Ack(id="1"),
@@ -103,16 +114,18 @@ EVERYTHING: list[Event] = [
     Offered("c1", "offer"),
     MediaUp("c1", NOW),
     MediaDown("c1", "broken", NOW),
+    MediaStalled("c1", "nothing comes", NOW),
     Spoken("c1"),
     TimedOut("c1", Timer.RING, NOW),
     TimedOut("c1", Timer.CONNECT, NOW),
+    TimedOut("c1", Timer.REBUILD, NOW),
 ]
 
 
 @pytest.mark.parametrize(("path", "event"), list(itertools.product(PATHS, EVERYTHING)))
 def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
     bed, effects = played(*PATHS[path], event)
-    talking = bed.call.state is call_events.State.CONNECTED
+    talking = bed.call.begun
     assert (bed.request.state is request_events.State.TALKING) == talking
     if path != "idle" and not isinstance(event, AttendPressed | CancelHeld):
         closed = isinstance(event, Received) and isinstance(event.message, wire.RequestClosed)
@@ -167,12 +180,12 @@ def test_talk_begins_when_media_flow_and_the_seat_is_told_what_it_gets() -> None
     told, media = sent(effects)
     assert isinstance(told, wire.Request)
     assert told.request.call_id == "c1"
-    assert media == wire.MediaState(call_id="c1", audio=True, video=True)
+    assert media == wire.MediaState(call_id="c1", audio=True, video=True, steady=True)
 
 
 def test_a_bed_without_a_camera_says_so_when_the_talk_begins() -> None:
     _, effects = played(*TALKING, bed=new_bed(wire.Devices(camera="none found")))
-    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=True, video=False)
+    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=True, video=False, steady=True)
 
 
 def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
@@ -180,7 +193,7 @@ def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
     bed, effects = played(*TALKING, gone)
     assert sent(effects) == [
         wire.DeviceState(devices=wire.Devices(microphone="unplugged")),
-        wire.MediaState(call_id="c1", audio=False, video=True),
+        wire.MediaState(call_id="c1", audio=False, video=True, steady=True),
     ]
     assert played(gone, bed=bed)[1] == []
     _, effects = played(DeviceChanged("microphone"), bed=bed)
@@ -290,7 +303,7 @@ def test_what_the_seat_sends_is_told_and_video_may_go_on_as_audio() -> None:
     _, effects = played(Received(wire.SwitchToAudio(call_id="c1")), bed=bed)
     assert call_events.StopVideo() in effects
     _, effects = played(DeviceChanged("microphone", "gone"), bed=bed)
-    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=False, video=False)
+    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=False, video=False, steady=True)
 
 
 def test_a_forgotten_request_is_taken_back_and_asserted() -> None:
@@ -320,3 +333,44 @@ def test_the_call_is_of_the_kind_the_bed_asks_for(make: Callable[[], Bed]) -> No
     _, effects = played(*WAITING, Received(ALLOCATED), bed=bed)
     assert OpenMedia("c1", bed.request.rules.call_type) in effects
     assert bed_events.Send not in [type(effect) for effect in effects]
+
+
+STALL = MediaStalled("c1", "nothing comes", NOW)
+
+
+@pytest.mark.parametrize("noticed", [STALL, Received(wire.MediaStalled(call_id="c1"))])
+def test_a_dead_path_is_told_to_the_patient_and_rebuilt_whoever_notices(noticed: Event) -> None:
+    bed, effects = played(*TALKING, noticed)
+    assert call_events.RebuildMedia("c1", 1, CallType.VIDEO) in effects
+    assert request.view(bed.request).prompt == "interrupted"
+    assert sent(effects) == [], "for the desk the talk goes on"
+    _, effects = played(Offered("c1", "offer", 1), bed=bed)
+    assert sent(effects) == [wire.Rebuild(call_id="c1", connection=1, sdp="offer")]
+    _, effects = played(Received(wire.Answer(call_id="c1", sdp="answer", connection=1)), bed=bed)
+    assert effects == [call_events.ApplyAnswer("answer")]
+    _, effects = played(Received(wire.Candidate(call_id="c1", candidate="c", connection=1)), bed=bed)
+    assert effects == [call_events.AddCandidate("c", None, None)]
+    bed, effects = played(MediaUp("c1", NOW, 1), bed=bed)
+    assert request.view(bed.request).prompt == "talking"
+
+
+def test_what_the_seat_says_of_an_older_connection_rebuilds_nothing() -> None:
+    bed, _ = played(*TALKING, STALL, MediaUp("c1", NOW, 1))
+    after, effects = played(Received(wire.MediaStalled(call_id="c1")), bed=bed)
+    assert states(after) == (request_events.State.TALKING, call_events.State.CONNECTED)
+    assert sent(effects) == []
+
+
+def test_an_interrupted_talk_is_hung_up_by_the_cancel_button_and_told_of_its_devices() -> None:
+    bed, effects = played(*TALKING, STALL, DeviceChanged("microphone", "gone"))
+    assert wire.MediaState(call_id="c1", audio=False, video=True, steady=True) in sent(effects)
+    bed, effects = played(CancelPressed(), bed=bed)
+    assert wire.Hangup(call_id="c1") in sent(effects)
+    bed, _ = played(CancelHeld(), bed=bed)
+    assert states(bed) == (request_events.State.ANSWERED, call_events.State.IDLE)
+
+
+def test_a_path_lost_for_good_leaves_an_unsent_request() -> None:
+    bed, effects = played(*TALKING, STALL, *[TimedOut("c1", Timer.REBUILD, NOW)] * 2)
+    assert states(bed) == (request_events.State.UNSENT, call_events.State.IDLE)
+    assert isinstance(sent(effects)[0], wire.CallFailed)

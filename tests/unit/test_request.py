@@ -16,6 +16,8 @@ from kiosk.bedside.request_events import (
     CallBroke,
     CallConnected,
     CallEnded,
+    CallInterrupted,
+    CallRestored,
     Cancel,
     ClosedAtDesk,
     Effect,
@@ -58,6 +60,8 @@ EVENTS: list[Event] = [
     SeatRings(),
     SeatStopped(),
     CONNECTED,
+    CallInterrupted(),
+    CallRestored(),
     CallEnded(spoken=True),
     CallBroke(spoken=False),
 ]
@@ -266,8 +270,19 @@ def test_the_wire_hears_the_whole_truth() -> None:
 
 def test_every_prompt_has_words_in_both_languages() -> None:
     used = {view(played(*PATHS[state])[0]).prompt for state in State}
+    used.add(view(played(*PATHS[State.TALKING], CallInterrupted())[0]).prompt)
     used |= {"heard", "use_other_bell", "no_link", "not_registered"}
     assert used == set(prompts.PROMPTS)
     assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())
     refused, _ = step(RequestState(), LinkChanged(Link.REFUSED))
     assert view(refused).prompt == "not_registered"
+
+
+def test_an_interrupted_talk_is_not_called_connected() -> None:
+    interrupted, effects = played(*PATHS[State.TALKING], CallInterrupted())
+    assert effects == [Show(View(LampSign.WAITING, "interrupted"))]
+    assert interrupted.state is State.TALKING, "the request is still with its seat"
+    assert played(CallRestored(), start=interrupted)[1] == [Show(View(LampSign.TALKING, "talking"))]
+    for end in (CallEnded(spoken=True), CallBroke(spoken=True), Attend()):
+        over, _ = played(end, start=interrupted)
+        assert not over.interrupted, "the next talk begins whole"

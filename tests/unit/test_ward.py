@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.request import view
 from kiosk.bedside.request_events import State
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason
@@ -133,6 +134,17 @@ class WardHistory(RuleBasedStateMachine):
             self.ward.media_break(self.bed(index))
 
     @rule(index=st.integers(0, BEDS - 1))
+    def the_path_to_the_seat_dies(self, index: int) -> None:
+        self.ward.now += 5
+        self.ward.media_stall(self.bed(index))
+
+    @rule(index=st.integers(0, SEATS - 1), connection=st.integers(0, 2))
+    def a_seat_gets_nothing_from_the_bed(self, index: int, connection: int) -> None:
+        page = self.page(index)
+        if page.call_id and page.accepted:
+            page.wire.says(wire.MediaStalled(call_id=page.call_id, connection=connection))
+
+    @rule(index=st.integers(0, BEDS - 1))
     def a_wait_at_the_bed_ends(self, index: int) -> None:
         if self.bed(index).timer is not None:
             self.ward.now += 30
@@ -200,6 +212,8 @@ class WardHistory(RuleBasedStateMachine):
     def nobody_is_told_that_a_nurse_speaks_before_the_accept(self) -> None:
         for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
             if bed.bed.request.state is State.TALKING:
+                assert bed.bed.call.begun
+            if view(bed.bed.request).prompt == "talking":
                 assert bed.bed.call.state is call_events.State.CONNECTED
 
     # -- and in the end

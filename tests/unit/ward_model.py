@@ -74,6 +74,8 @@ class ModelBed:
                     self.wire.says(effect.message)
                 case call_events.OpenMedia():
                     self.offer_due, self.answered, self.connected = effect.call_id, "", ""
+                case call_events.RebuildMedia():
+                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
                 case call_events.ApplyAnswer():
                     self.answered = self.bed.call.call_id
                 case call_events.CloseMedia():
@@ -105,6 +107,8 @@ class ModelPage:
             case wire.IncomingCall():
                 self.call_id, self.accepted = message.call_id, False
                 self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0"))
+            case wire.Rebuild() if message.call_id == self.call_id and self.accepted:
+                self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0", connection=message.connection))
             case wire.CallEnded() if message.call_id == self.call_id:
                 self.leaves()
             case wire.Fault() if message.code is ErrorCode.STALE_CALL and message.call_id == self.call_id:
@@ -241,19 +245,24 @@ class ModelWard:
 
     def media_advance(self, bed: ModelBed) -> bool:
         """The next thing the bed's media have to say, if any."""
-        call_id = bed.bed.call.call_id
+        call_id, connection = bed.bed.call.call_id, bed.bed.call.connection
         if bed.offer_due:
             bed.offer_due = ""
-            bed.does(call_events.Offered(call_id, "v=0"), self.now)
+            bed.does(call_events.Offered(call_id, "v=0", connection), self.now)
         elif bed.answered and not bed.connected:
             bed.connected = bed.answered
-            bed.does(call_events.MediaUp(call_id, self.now), self.now)
+            bed.does(call_events.MediaUp(call_id, self.now, connection), self.now)
         else:
             return False
         return True
 
     def media_break(self, bed: ModelBed) -> None:
-        bed.does(call_events.MediaDown(bed.bed.call.call_id, "broken", self.now), self.now)
+        call = bed.bed.call
+        bed.does(call_events.MediaDown(call.call_id, "broken", self.now, call.connection), self.now)
+
+    def media_stall(self, bed: ModelBed) -> None:
+        call = bed.bed.call
+        bed.does(call_events.MediaStalled(call.call_id, "nothing comes", self.now, call.connection), self.now)
 
     def bed_timer_ends(self, bed: ModelBed) -> None:
         timer, bed.timer = bed.timer, None

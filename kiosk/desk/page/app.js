@@ -168,6 +168,7 @@ const RECEIVED = {
     status(() => say(`end_${message.reason}`, { duration: clock(message.duration) }), message.reason !== "hangup");
   },
   media_state: (message) => call.farMedia(message),
+  rebuild: (message) => call.rebuild(message),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
     if (message.code === "stale_call" && !call.refused(message)) return;

@@ -8,16 +8,26 @@
 // connected   (busy)     -            -                   -           idle
 //
 // Every wait has an end: the ringing RING_GUARD_MS after the desk's own time-out, the connection CONNECT_TIMEOUT_MS
-// after the accept, a connected call when its media fail. A lost desk ends only what nobody could accept any more;
+// after the accept, an interrupted call REBUILD_GUARD_MS after the interruption. A lost desk ends only what nobody
+// could accept any more;
 // when it is back its board tells (`boardShows`) whether it still has our call. A desk that was restarted does not
 // know the call until the bed has told it, and until then nothing is concluded.
+//
+// A connected call whose media path is dead is interrupted: the bed is told (`media_stalled`), if it does not know, and
+// offers a new connection (`rebuild`), which is answered at once with the same own tracks. Each connection has a number;
+// an old one's late events mean nothing.
 import { OwnMedia } from "./own-media.js";
+import { watchPath } from "./path-watch.js";
 import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
 const VIDEO = 2;
 const RING_GUARD_MS = 5000;
 const CONNECT_TIMEOUT_MS = 10_000; // that of the bed (kiosk/bedside/call.py)
+const ABSENT_SHOWN_MS = 2000;
+const ABSENT_TOLD_MS = 2750; // the bed notices by itself after 2.5 s, unless only our direction is dead
+const CONNECTED_ONCE = new Set(["connected", "disconnected"]);
+const REBUILD_GUARD_MS = 16_000; // the bed gives up first: it tries twice, 5 s each
 
 export class Call {
   // `send` puts a message on the wire, false when there is none; `changed` is told after every change; `tell` gets
@@ -44,7 +54,8 @@ export class Call {
   }
 
   get interrupted() {
-    return this.state === "connected" && this.pc.connectionState !== "connected";
+    if (this.state !== "connected") return false;
+    return this.pc.connectionState !== "connected" || this.absentMs >= ABSENT_SHOWN_MS;
   }
 
   async ring(incoming) {
@@ -52,7 +63,8 @@ export class Call {
     if (this.state !== "idle") return this.send({ type: "line_busy", call_id: incoming.call_id });
     const { call_id, call_type, request, ring_timeout_ms } = incoming;
     Object.assign(this, { state: "ringing", incoming, lastId: call_id, type: call_type, told: "", confirmed: false,
-      farAudio: true, farVideo: true, devices: request.devices, since: null, remote: new MediaStream() });
+      farAudio: true, farVideo: true, devices: request.devices, since: null, remote: new MediaStream(),
+      connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null });
     this.waitAtMost(ring_timeout_ms + RING_GUARD_MS, () => this.lost("end_no_response"));
     this.changed();
     note("ringing", this.id);
@@ -67,30 +79,83 @@ export class Call {
   async answer({ call_id, sdp }) {
     const pc = (this.pc = new RTCPeerConnection({
       iceServers: this.iceServers.map((urls) => ({ urls })), bundlePolicy: "max-bundle" }));
+    const { connection, remote } = this;
     pc.ontrack = ({ track, receiver }) => {
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-      this.remote.addTrack(track);
+      remote.addTrack(track);
     };
     pc.onicecandidate = ({ candidate }) => {
-      if (this.id !== call_id) return;
-      this.send({ type: "candidate", call_id, candidate: candidate?.candidate ?? "",
+      if (this.pc !== pc) return;
+      this.send({ type: "candidate", call_id, connection, candidate: candidate?.candidate ?? "",
         sdp_mid: candidate?.sdpMid ?? null, sdp_mline_index: candidate?.sdpMLineIndex ?? null });
     };
     pc.onconnectionstatechange = () => this.connectionChanged(pc, call_id);
+    watchPath(pc, {
+      expects: () => this.pc === pc && this.farSends && CONNECTED_ONCE.has(pc.connectionState),
+      told: (milliseconds) => this.absentFor(milliseconds, pc),
+    });
     await pc.setRemoteDescription({ type: "offer", sdp });
     for (const transceiver of pc.getTransceivers()) transceiver.direction = "sendrecv";
+    await this.own?.attach();
     await pc.setLocalDescription(await pc.createAnswer());
-    if (this.id !== call_id) return;
-    this.send({ type: "answer", call_id, sdp: pc.localDescription.sdp });
+    if (this.pc !== pc) return;
+    this.send({ type: "answer", call_id, connection, sdp: pc.localDescription.sdp });
     note("answer_sent", call_id);
   }
 
   connectionChanged(pc, callId) {
     if (this.pc !== pc) return;
     if (pc.connectionState === "connected") note("pc_connected", callId);
-    if (pc.connectionState === "failed") return this.fail(callId, "no path to the bed");
+    if (pc.connectionState === "failed") {
+      if (this.state !== "connected") return this.fail(callId, "no path to the bed");
+      this.tellStalled();
+    }
     this.beginIfReady();
+    this.guard();
     this.changed();
+  }
+
+  absentFor(milliseconds, pc) {
+    if (this.pc !== pc) return;
+    const before = this.interrupted;
+    this.absentMs = milliseconds;
+    if (milliseconds >= ABSENT_TOLD_MS) this.tellStalled();
+    if (this.interrupted === before) return;
+    note(before ? "restored" : "interrupted", this.id);
+    this.guard();
+    this.changed();
+  }
+
+  // Once for each connection.
+  tellStalled() {
+    const { id, connection } = this;
+    if (this.stalledTold === connection) return;
+    if (this.send({ type: "media_stalled", call_id: id, connection })) this.stalledTold = connection;
+  }
+
+  // An interruption has an end, too.
+  guard() {
+    const { id, interrupted } = this;
+    if (interrupted === this.guarded) return;
+    this.guarded = interrupted;
+    if (interrupted) this.waitAtMost(REBUILD_GUARD_MS, () => this.fail(id, "the path to the bed is lost"));
+    else clearTimeout(this.timer);
+  }
+
+  // The bed offers a new connection for this call.
+  async rebuild({ call_id, connection, sdp }) {
+    if (this.acceptedId !== call_id || connection <= this.connection) return;
+    note("rebuild", call_id);
+    this.pc.close();
+    Object.assign(this, { connection, absentMs: 0, remote: new MediaStream() });
+    const answering = this.answer({ call_id, sdp });
+    this.guard();
+    this.changed();
+    try {
+      await answering;
+    } catch (error) {
+      console.error(error); // the bed tries again, or gives up
+    }
   }
 
   async accept() {
@@ -103,6 +168,7 @@ export class Call {
     this.waitAtMost(CONNECT_TIMEOUT_MS, () => this.fail(call_id, `no media ${seconds} s after the accept`));
     const own = (this.own = new OwnMedia({ sender: (kind) => this.sender(kind), changed: () => this.ownChanged() }));
     this.changed();
+    await own.attach();
     await own.open("audio");
     if (!own.closed) this.ownChanged();
     if (this.isVideo && !own.closed) await own.switch("video", true);
@@ -208,8 +274,9 @@ export class Call {
     this.changed();
   }
 
-  farMedia({ call_id, audio, video }) {
+  farMedia({ call_id, audio, video, steady }) {
     if (this.id !== call_id) return;
+    this.farSends = audio || steady;
     this.farAudio = audio;
     this.farVideo = video;
     this.changed();
@@ -232,7 +299,9 @@ export class Call {
   // The far end hears what it gets, once, and again when that could not be said.
   tellMedia() {
     if (this.acceptedId === null || !this.own) return;
-    const message = { type: "media_state", call_id: this.id, audio: this.own.sends("audio"), video: this.own.sends("video") };
+    const { own } = this;
+    const message = { type: "media_state", call_id: this.id, audio: own.sends("audio"), video: own.sends("video"),
+      steady: own.steady };
     const telling = JSON.stringify(message);
     if (telling !== this.told && this.send(message)) this.told = telling;
   }

@@ -1,6 +1,8 @@
 // What the seat sends in one call: its microphone and its camera. Each is wanted or not, and is there or not. A
 // microphone that is unplugged is replaced by what else there is; a camera waits until somebody switches it on again.
+// Without a microphone silence is sent.
 import * as devices from "./devices.js";
+import { Silence } from "./silence.js";
 
 export class OwnMedia {
   // `sender` gives the connection's RTCRtpSender of a kind; `changed` is told after every change.
@@ -11,12 +13,27 @@ export class OwnMedia {
     this.tracks = { audio: null, video: null };
     this.missing = { audio: "", video: "" }; // the key of the words why one is not there
     this.closed = false;
+    this.silence = new Silence(() => { if (!this.closed) this.changed(); });
     this.replug = () => this.pluggedIn();
     navigator.mediaDevices?.addEventListener("devicechange", this.replug);
   }
 
   sends(kind) {
     return this.wanted[kind] && this.tracks[kind] !== null;
+  }
+
+  // Packets of sound go on, whatever is on or off: their absence is a dead path.
+  get steady() {
+    return this.tracks.audio !== null || this.silence.runs;
+  }
+
+  // Put everything on a connection that is new.
+  async attach() {
+    for (const kind of ["audio", "video"]) await this.sender(kind)?.replaceTrack(this.carried(kind));
+  }
+
+  carried(kind) {
+    return this.tracks[kind] ?? (kind === "audio" ? this.silence.track : null);
   }
 
   // For the person: also while it is being opened.
@@ -49,7 +66,7 @@ export class OwnMedia {
   async put(kind, track) {
     const before = this.tracks[kind];
     this.tracks[kind] = track;
-    await this.sender(kind)?.replaceTrack(track);
+    await this.sender(kind)?.replaceTrack(this.carried(kind));
     before?.stop();
   }
 
@@ -72,5 +89,6 @@ export class OwnMedia {
     this.closed = true;
     navigator.mediaDevices?.removeEventListener("devicechange", this.replug);
     for (const track of Object.values(this.tracks)) track?.stop();
+    this.silence.close();
   }
 }

@@ -1,0 +1,208 @@
+"""The bed's camera, microphone and speaker in a call: opened with it, let go with it, opened again when one that
+failed comes back.
+
+Everything runs on the event loop's thread; devices are opened and closed on threads, since a driver may take a
+second. One device is never opened before its last closing has ended: a call may follow another at once. What is
+captured goes to whichever connection was routed last, so that a rebuilt one goes on with the same open devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+
+from kiosk.errors import HardwareFault
+from kiosk.hardware.camera import Camera, OnFrame
+from kiosk.hardware.microphone import Microphone
+from kiosk.hardware.sound import Block, OnBlock, OnFault
+from kiosk.hardware.speaker import Speaker
+
+REOPEN_S = 2.0
+"""Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
+REOPEN_TRIES = 30
+"""In one call; each of a device whose driver hangs leaves a thread behind. The next call begins anew."""
+
+Device = Literal["camera", "microphone", "speaker"]
+
+
+@dataclass(frozen=True)
+class DeviceOpened:
+    """A device of the bed works."""
+
+    device: Device
+
+
+@dataclass(frozen=True)
+class DeviceFault:
+    """A device of the bed is missing or went away."""
+
+    device: Device
+    words: str
+
+
+DeviceEvent = DeviceOpened | DeviceFault
+
+
+class CallDevices:
+    """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
+
+    def __init__(
+        self,
+        *,
+        camera: Camera | None,
+        microphone: Microphone | None,
+        speaker: Speaker | None,
+        tell: Callable[[DeviceEvent], None],
+        reopen_s: float = REOPEN_S,
+    ) -> None:
+        self._speaker = speaker
+        self._picture: OnFrame = lambda frame: None
+        self._sound: OnBlock = lambda block: None
+        self._kept: dict[Device, _Kept] = {}
+        if camera is not None:
+            self._kept["camera"] = _Kept(
+                "camera", lambda told: camera.open(self._on_frame, told), camera.close, tell, reopen_s
+            )
+        if microphone is not None:
+            self._kept["microphone"] = _Kept(
+                "microphone", lambda told: microphone.open(self._on_block, told), microphone.close, tell, reopen_s
+            )
+        if speaker is not None:
+            self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, tell, reopen_s)
+
+    def open(self, *, video: bool) -> None:
+        """Open them, the camera only for *video*. Does not wait; what comes of it is told."""
+        for device, kept in self._kept.items():
+            if video or device != "camera":
+                kept.start()
+
+    def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
+        """Give what is captured to these from now on; they are called on the devices' threads."""
+        self._picture, self._sound = picture, sound
+
+    def play(self, block: Block) -> None:
+        """Give *block* to the speaker, if there is one."""
+        if self._speaker is not None:
+            self._speaker.play(block)
+
+    def let_camera_go(self) -> None:
+        """Go on without pictures. Does not wait."""
+        if "camera" in self._kept:
+            self._kept["camera"].stop()
+
+    def stop(self) -> None:
+        """Let everything go. Does not wait: the next :meth:`open` does."""
+        for kept in self._kept.values():
+            kept.stop()
+
+    async def close(self) -> None:
+        """Let everything go, and wait until it is. May be called twice."""
+        self.stop()
+        await asyncio.gather(*(kept.ended() for kept in self._kept.values()))
+
+    def _on_frame(self, frame: av.VideoFrame) -> None:
+        self._picture(frame)
+
+    def _on_block(self, block: Block) -> None:
+        self._sound(block)
+
+
+class _Kept:
+    """One device: held open from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        device: Device,
+        open_it: Callable[[OnFault], None],
+        close_it: Callable[[], None],
+        tell: Callable[[DeviceEvent], None],
+        reopen_s: float,
+    ) -> None:
+        self._device = device
+        self._open, self._close = open_it, close_it
+        self._tell = tell
+        self._reopen_s = reopen_s
+        self._keeping: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._told = ""
+
+    def start(self) -> None:
+        """Open it as soon as its last closing has ended."""
+        self.stop()
+        self._stop = asyncio.Event()
+        self._keeping = asyncio.get_running_loop().create_task(self._keep(self._keeping, self._stop))
+
+    def stop(self) -> None:
+        """Let it go, soon."""
+        self._stop.set()
+
+    async def ended(self) -> None:
+        """Wait until it is let go."""
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
+
+    async def _keep(self, before: asyncio.Task[None] | None, stop: asyncio.Event) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._told = ""
+        for _ in range(REOPEN_TRIES):
+            if stop.is_set():
+                return
+            words = await self._hold(stop)
+            if words != self._told and not stop.is_set():
+                self._tell(DeviceFault(self._device, words))
+            self._told = words
+            await _within(self._reopen_s, stop)
+
+    async def _hold(self, stop: asyncio.Event) -> str:
+        """Open, wait until it fails or is to stop, close. Returns why it failed."""
+        fault = _Fault()
+        try:
+            await asyncio.to_thread(self._open, fault.told)
+        except HardwareFault as error:
+            return str(error)
+        if not stop.is_set():
+            self._told = ""
+            self._tell(DeviceOpened(self._device))
+        stopping = asyncio.get_running_loop().create_task(stop.wait())
+        failing = asyncio.get_running_loop().create_task(fault.happened.wait())
+        try:
+            await asyncio.wait([stopping, failing], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            failing.cancel()
+            await asyncio.to_thread(self._close)  # waits for the device's thread, which may be in a driver
+        return fault.words
+
+
+class _Fault:
+    """Brings a device's word that it failed from its thread to the loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.happened = asyncio.Event()
+        self.words = ""
+
+    def told(self, words: str) -> None:
+        """Any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._take, words)
+        except RuntimeError:
+            return  # the loop is closed: nobody is left to be told
+
+    def _take(self, words: str) -> None:
+        self.words = words
+        self.happened.set()
+
+
+async def _within(seconds: float, stop: asyncio.Event) -> None:
+    """Wait for *stop*, but no longer than *seconds*."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

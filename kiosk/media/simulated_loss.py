@@ -1,0 +1,40 @@
+"""A simulated fault of the network: the media of this process stand still, in one direction or both.
+
+Ships with the product, for the fault bench and the tests, as the simulated hardware does; only ``kiosk run
+--hand`` can switch it. Datagrams are lost where aioice touches the socket: STUN, DTLS, RTP and RTCP alike, as when
+a cable is pulled. Signaling goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from kiosk.media.aiortc_private import Direction, lose_datagrams
+
+Stalled = Literal["both", "in", "out"]
+
+
+class SimulatedLoss:
+    """Lets everything pass until told otherwise. Any thread may switch it."""
+
+    def __init__(self) -> None:
+        self._until: dict[Direction, float] = {"in": 0.0, "out": 0.0}
+
+    def install(self) -> None:
+        """Stand between aioice and its sockets, for every connection of this process."""
+        lose_datagrams(self.loses)
+
+    def stall(self, direction: Stalled, seconds: float) -> None:
+        """Lose everything that goes in *direction*, seen from the bed, from now on for *seconds*."""
+        until = time.monotonic() + seconds
+        for one in ("in", "out") if direction == "both" else (direction,):
+            self._until[one] = until
+
+    def let_pass(self) -> None:
+        """Lose nothing any more."""
+        self._until = {"in": 0.0, "out": 0.0}
+
+    def loses(self, direction: Direction) -> bool:
+        """Whether a datagram that goes in *direction* now is lost."""
+        return time.monotonic() < self._until[direction]
