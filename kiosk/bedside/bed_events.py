@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiosk.bedside import call_events, request_events
+from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker"]
+Device = Literal["camera", "microphone", "speaker", "journal"]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The bed starts; its journal kept this. Comes first."""
+
+    kept: Kept
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,8 @@ OfMedia = (
 """What the media connection and the call's timer report, as events of the call."""
 
 Event = (
-    CallPressed
+    Restored
+    | CallPressed
     | CancelPressed
     | CancelHeld
     | AttendPressed
@@ -102,6 +111,13 @@ class Send:
     acknowledged: bool = False
 
 
+@dataclass(frozen=True)
+class Keep:
+    """Put *kept* on the disk. Whatever is sent after this is sent when it is there, and not before."""
+
+    kept: Kept
+
+
 ForMedia = (
     call_events.OpenMedia
     | call_events.ApplyAnswer
@@ -115,7 +131,8 @@ ForMedia = (
 """Effects on the media connection and its timer."""
 
 Effect = (
-    Send
+    Keep
+    | Send
     | request_events.Show
     | request_events.Reassure
     | call_events.Emit
