@@ -152,6 +152,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.devices import choose_devices
     from kiosk.bedside.hand import follow_hand
+    from kiosk.bedside.journal_file import JournalFile
     from kiosk.bedside.service import Bedside
     from kiosk.bedside.trace import TraceFile
     from kiosk.bedside.watchers import Watchers
@@ -180,6 +181,7 @@ def _run(arguments: argparse.Namespace) -> int:
             bedside = Bedside(
                 settings,
                 choose_devices(settings, factory=pins),
+                journal=JournalFile(folder / settings.state.folder),
                 user_sig=lambda: read_secret(folder / settings.signaling.user_sig_file),
                 ca_file=folder / settings.signaling.ca_file if settings.signaling.ca_file else None,
                 watchers=watchers,

@@ -37,6 +37,7 @@ Label = Annotated[str, Meta(max_length=64)]
 Gpio = Annotated[int, Meta(ge=0, le=27)]
 OptionalGpio = Gpio | Literal["none"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Folder = Annotated[str, Meta(pattern=r"^[^\x00]+$", description="the name of a folder, in quotes")]
 _PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}))?"
 DeskUrl = Annotated[
     str,
@@ -147,6 +148,14 @@ class Media(_Section, frozen=True, kw_only=True):
     """Addresses to offer, e.g. ``["10.1.2.3"]``; empty = all but loopback, loopback if there is no other."""
 
 
+class State(_Section, frozen=True, kw_only=True):
+    """What must survive a power cut."""
+
+    folder: Folder = "state"
+    """Folder of the bed's journal; relative to the settings file. On a disk that is kept, never in ``/tmp``; with a
+    read-only system, on its writable partition."""
+
+
 class Seat(_Section, frozen=True, kw_only=True):
     """One staff workplace known to the desk."""
 
@@ -195,6 +204,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     audio: Audio = Audio()
     video: Video = Video()
     media: Media = Media()
+    state: State = State()
     desk: Desk = Desk()
 
 

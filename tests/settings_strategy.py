@@ -8,6 +8,7 @@ from kiosk import settings
 from kiosk.settings import Settings
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
+FOLDERS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=64)
 NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 USER_IDS = st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True)
 GROUPS = st.lists(NAMES, max_size=3).map(tuple)
@@ -97,6 +98,7 @@ def _settings(draw: st.DrawFn) -> Settings:
         audio=settings.Audio(microphone=draw(TEXT), speaker=draw(TEXT)),
         video=draw(VIDEO),
         media=draw(MEDIA),
+        state=settings.State(folder=draw(FOLDERS)),
         desk=draw(DESKS),
     )
 

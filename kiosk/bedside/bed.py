@@ -14,7 +14,10 @@ Rule 2. What closes the request ends its call; what ends a call never closes the
 Rule 3. One control, one meaning: a cancel button that hung up a call when it went down cancels nothing when it is
 then held, because a weak hand holds on.
 
-Rule 4. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+Rule 4. Whatever changes what must survive a power cut is kept before anything is sent; of a call that was on,
+only that people have spoken.
+
+Rule 5. What the seat is told of microphone and camera is what they do, not what the bed was built with.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from typing import Any
 
 import msgspec
 
-from kiosk.bedside import call, call_events, request, request_events
+from kiosk.bedside import call, call_events, journal, request, request_events
 from kiosk.bedside.bed_events import (
     AttendPressed,
     CallPressed,
@@ -33,18 +36,20 @@ from kiosk.bedside.bed_events import (
     DeviceChanged,
     Effect,
     Event,
+    Keep,
     KickedOut,
     LinkDown,
     LinkUp,
     OfMedia,
     Received,
     Refused,
+    Restored,
     Send,
 )
 from kiosk.bedside.call_events import Emit, Kind
 from kiosk.bedside.request_events import Link
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, EndReason, ErrorCode
+from kiosk.signaling.messages import CallType, EndReason, ErrorCode, OpenRequest
 
 MAX_WORDS = 200
 """The wire's own limit for a fault or a reason in words."""
@@ -58,6 +63,7 @@ class Bed:
         self.call = call.CallState()
         self.devices = devices
         self._info = info
+        self._kept = journal.Kept()
         self._ring_s = call_events.DEFAULT_RING_S
         self._hung_up_by_this_press = False
         self._effects: list[Effect] = []
@@ -70,6 +76,7 @@ class Bed:
             self._call_step(event)
         else:
             _EVENTS[type(event)](self, event)
+        self._keep()
         return self._effects
 
     def snapshot(self, *, now: float) -> wire.Snapshot:
@@ -80,6 +87,30 @@ class Bed:
             closed=self.request.closed,
             devices=self.devices,
         )
+
+    # -- the journal
+
+    def _restored(self, event: Restored) -> None:
+        kept = self._kept = event.kept
+        asked = None
+        if kept.request is not None:
+            asked = OpenRequest(
+                request_id=kept.request.request_id,
+                age=kept.request.age,
+                presses=kept.request.presses,
+                phase=kept.request.phase,
+                spoken=kept.request.spoken,
+            )
+        self._request_step(request_events.Restored(asked, kept.closed, self._now))
+
+    def _keep(self) -> None:
+        told = request.open_request(self.request, now=self._now)
+        kept = journal.told(told, self.request.closed, spoken=self.call.spoken)
+        if kept.says_the_same_as(self._kept):
+            return
+        self._kept = kept
+        sends = [place for place, effect in enumerate(self._effects) if isinstance(effect, Send)]
+        self._effects.insert(sends[0] if sends else len(self._effects), Keep(kept))
 
     # -- buttons
 
@@ -282,6 +313,7 @@ def _message(effect: call_events.ForDesk) -> wire.Message:
 
 
 _EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
+    Restored: Bed._restored,
     CallPressed: Bed._call_pressed,
     CancelPressed: Bed._cancel_pressed,
     CancelHeld: Bed._cancel_held,

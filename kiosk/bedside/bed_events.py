@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiosk.bedside import call_events, request_events
+from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker"]
+Device = Literal["camera", "microphone", "speaker", "journal"]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The bed starts; its journal kept this. Comes first."""
+
+    kept: Kept
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ OfMedia = (
 """What the media connection and the call's timer report, as events of the call."""
 
 Event = (
-    CallPressed
+    Restored
+    | CallPressed
     | CancelPressed
     | CancelHeld
     | AttendPressed
@@ -107,6 +116,13 @@ class Send:
     acknowledged: bool = False
 
 
+@dataclass(frozen=True)
+class Keep:
+    """Put *kept* on the disk. Whatever is sent after this is sent when it is there, and not before."""
+
+    kept: Kept
+
+
 ForMedia = (
     call_events.OpenMedia
     | call_events.RebuildMedia
@@ -122,7 +138,8 @@ ForMedia = (
 """Effects on the media connection and its timer."""
 
 Effect = (
-    Send
+    Keep
+    | Send
     | request_events.Show
     | request_events.Reassure
     | call_events.Emit

@@ -35,11 +35,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from kiosk.bedside.request import MAX_UNCONFIRMED_CLOSES
 from kiosk.signaling.messages import ClosedRequest, OpenRequest, Phase
 from kiosk.signaling.vocabulary import Millis, Token
 
-MAX_CLOSES = 32
-"""The wire's own limit for closes that wait for the desk's word."""
 MAX_AWAY_MS = 7 * 24 * 3600 * 1000
 """A bed that seems to have been without power for longer has had its clock set."""
 
@@ -58,7 +57,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """All that must survive: the open request, and the closes the desk has not confirmed."""
 
     request: KeptRequest | None = None
-    closed: Annotated[tuple[ClosedRequest, ...], Meta(max_length=MAX_CLOSES)] = ()
+    closed: Annotated[tuple[ClosedRequest, ...], Meta(max_length=MAX_UNCONFIRMED_CLOSES)] = ()
 
     def says_the_same_as(self, other: Kept) -> bool:
         """Whether nothing happened between the two: a request only grows older."""

@@ -19,7 +19,10 @@ the link, since media go directly; ``ANSWERED`` outlives it, since what the nurs
 Rule 3. A request that the desk gives back (we forgot it in a power cut) is asserted anew: meanwhile the desk may
 have let it go for a newer one.
 
-Rule 4. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
+Rule 4. A bed that starts goes on where its journal ends. What the desk still has of it is not known: only an
+answered request stays answered, any other is unsent.
+
+Rule 5. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
 
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
@@ -50,6 +53,7 @@ from kiosk.bedside.request_events import (
     LinkChanged,
     Press,
     Reassure,
+    Restored,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -114,7 +118,7 @@ _WAITING: dict[type[Event], State] = {
 }
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
-    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT},
+    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT, Restored: State.UNSENT},
     State.UNSENT: {**_WAITING, Press: State.UNSENT},
     State.SENT: {**_WAITING, Press: State.SENT},
     State.QUEUED: {**_WAITING, Press: State.QUEUED},
@@ -143,7 +147,9 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Taken: State.ANSWERED,
     },
 }
-"""``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``."""
+"""``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``. ``Held`` and ``Restored``
+lead on to ANSWERED for a request that was answered, ``Restored`` back to IDLE when there is none.
+"""
 
 
 def step(before: RequestState, event: Event) -> tuple[RequestState, list[Effect]]:
@@ -248,15 +254,26 @@ def _taken(before: RequestState, after: RequestState, event: Event) -> _Step:
 
 def _held(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, Held)
-    told = event.request
+    return _reopened(after, event.request, event.at), [SendRequest()]
+
+
+def _restored(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, Restored)
+    after = replace(after, closed=event.closed)
+    if event.request is None:
+        return replace(after, state=State.IDLE), []
+    return _reopened(after, event.request, event.at), []
+
+
+def _reopened(request: RequestState, told: OpenRequest, at: float) -> RequestState:
     return replace(
-        after,
+        request,
         state=State.ANSWERED if told.phase is Phase.ANSWERED else State.UNSENT,
         request_id=told.request_id,
-        opened_at=event.at - told.age / 1000,
+        opened_at=at - told.age / 1000,
         presses=told.presses,
         spoken=told.spoken,
-    ), [SendRequest()]
+    )
 
 
 def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -291,6 +308,7 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     Taken: _taken,
     ClosedAtDesk: _closed_at_desk,
     Held: _held,
+    Restored: _restored,
     SeatRings: _rings,
     SeatStopped: _unchanged,
     CallConnected: _connected,

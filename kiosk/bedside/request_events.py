@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from kiosk.signaling.messages import CloseReason, OpenRequest
+from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest
 
 
 class State(enum.Enum):
@@ -105,6 +105,15 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Restored:
+    """The bed starts, and its journal kept this: nobody knows yet whether the desk still has it."""
+
+    request: OpenRequest | None
+    closed: tuple[ClosedRequest, ...]
+    at: float
+
+
+@dataclass(frozen=True)
 class SeatRings:
     """A seat's page shows the invitation and rings."""
 
@@ -155,6 +164,7 @@ Event = (
     | Taken
     | ClosedAtDesk
     | Held
+    | Restored
     | SeatRings
     | SeatStopped
     | CallConnected

@@ -20,6 +20,9 @@ from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
 from kiosk.bedside.devices import Devices
+from kiosk.bedside.journal import Kept
+from kiosk.bedside.journal_file import JournalFile
+from kiosk.bedside.keeper import Keeper
 from kiosk.bedside.notify import Notifier
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
@@ -54,6 +57,7 @@ class Bedside(Listener):
         settings: Settings,
         devices: Devices,
         *,
+        journal: JournalFile,
         user_sig: Callable[[], str],
         ca_file: Path | None = None,
         watchers: Watchers | None = None,
@@ -84,6 +88,9 @@ class Bedside(Listener):
             ),
             devices=devices.faults,
         )
+        self._keeper = Keeper(
+            journal, report=lambda fault: self._do(bed_events.DeviceChanged("journal", fault)), kept=self._kept
+        )
         self._media = CallMedia(
             devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
         )
@@ -104,6 +111,8 @@ class Bedside(Listener):
         loop = asyncio.get_running_loop()
         beat: asyncio.Task[None] | None = None
         try:
+            self._do(bed_events.Restored(self._keeper.restore()))
+            self._keeper.start()
             self._start_buttons()
             self._show(self.view)
             self._notifier.ready()
@@ -141,6 +150,7 @@ class Bedside(Listener):
         for watch in self._watches:
             watch.close()
         await self._media.close()
+        await self._keeper.close()
         self._devices.lamp.show(LampPattern.OFF)
         self._devices.lamp.close()
 
@@ -166,6 +176,7 @@ class Bedside(Listener):
         """Logged in."""
         log.info("- connected to the desk")
         self._do(bed_events.LinkUp(login.ring_timeout_ms / 1000))
+        self._keeper.settle()
         snapshot = self._bed.snapshot(now=time.monotonic())
         return msgspec.structs.replace(snapshot, id=self._client.new_id())
 
@@ -213,11 +224,10 @@ class Bedside(Listener):
 
     def _perform(self, effect: bed_events.Effect) -> None:
         match effect:
+            case bed_events.Keep():
+                self._keeper.keep(effect.kept)
             case bed_events.Send():
-                message = effect.message
-                if effect.acknowledged:
-                    message = msgspec.structs.replace(message, id=self._client.new_id())
-                self._client.send(message)
+                self._keeper.after(lambda: self._send(effect))
             case request_events.Show() | request_events.Reassure():
                 self._show(effect.view)
             case call_events.Emit():
@@ -226,6 +236,16 @@ class Bedside(Listener):
                 log.debug("- ignores %r in %s", effect.event, effect.state.value)
             case _:
                 self._media.perform(effect)
+
+    def _send(self, effect: bed_events.Send) -> None:
+        message = effect.message
+        if effect.acknowledged:
+            message = msgspec.structs.replace(message, id=self._client.new_id())
+        self._client.send(message)
+
+    def _kept(self, kept: Kept, ago: float) -> None:
+        if kept.request is not None:
+            self._watchers.trace("request_on_disk", ago=ago)
 
     def _show(self, view: View) -> None:
         self._devices.lamp.show(LAMP[view.lamp])

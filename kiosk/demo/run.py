@@ -11,6 +11,7 @@ from gpiozero.pins.mock import MockFactory
 
 from kiosk import settings
 from kiosk.bedside.devices import Devices, choose_devices
+from kiosk.bedside.journal_file import JournalFile
 from kiosk.bedside.service import Bedside
 from kiosk.bedside.watchers import Watchers
 from kiosk.demo.auto import BED_HZ, SEAT_HZ, Story, run_calls
@@ -88,7 +89,8 @@ async def run_demo(*, auto: bool, browser: bool, port: int, audio_call: bool = F
 
 def _bedside(ward: Ward, bed: Settings, devices: Devices, watchers: Watchers) -> Bedside:
     user_sig_file = ward.folder / bed.signaling.user_sig_file
-    return Bedside(bed, devices, user_sig=lambda: read_secret(user_sig_file), watchers=watchers)
+    journal = JournalFile(ward.folder / bed.state.folder)
+    return Bedside(bed, devices, journal=journal, user_sig=lambda: read_secret(user_sig_file), watchers=watchers)
 
 
 async def _verify(ward: Ward, bed: Settings, desk_url: str) -> int:

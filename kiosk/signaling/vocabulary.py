@@ -153,3 +153,5 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     microphone: Words = ""
     speaker: Words = ""
     button: Words = ""
+    journal: Words = ""
+    """The bed's disk: while it fails, a power cut at the bed would lose the request."""

@@ -17,11 +17,13 @@ from kiosk.bedside.bed_events import (
     DeviceChanged,
     Effect,
     Event,
+    Keep,
     KickedOut,
     LinkDown,
     LinkUp,
     Received,
     Refused,
+    Restored,
     Send,
 )
 from kiosk.bedside.call_events import (
@@ -35,10 +37,11 @@ from kiosk.bedside.call_events import (
     TimedOut,
     Timer,
 )
+from kiosk.bedside.journal import Kept, KeptRequest
 from kiosk.bedside.request_events import Link
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, CloseReason, EndReason, ErrorCode, OpenRequest
+from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, EndReason, ErrorCode, OpenRequest, Phase
 
 NOW = 100.0
 PRESS = CallPressed(NOW, "r1")
@@ -81,7 +84,12 @@ def states(bed: Bed) -> tuple[request_events.State, call_events.State]:
     return bed.request.state, bed.call.state
 
 
+KEPT = Kept(
+    request=KeptRequest(request_id="r0", age=5000, presses=2, spoken=True),
+    closed=(ClosedRequest(request_id="r9", reason=CloseReason.CANCELLED),),
+)
 EVERYTHING: list[Event] = [
+    Restored(KEPT),
     PRESS,
     CancelPressed(),
     CancelHeld(),
@@ -136,7 +144,7 @@ def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
 
 def test_a_press_is_told_to_the_desk_and_asks_for_its_word() -> None:
     _, effects = played(LinkUp(30.0), PRESS)
-    assert effects[0] == Send(wire.Request(request=OpenRequest(request_id="r1", age=0)), acknowledged=True)
+    assert effects[1] == Send(wire.Request(request=OpenRequest(request_id="r1", age=0)), acknowledged=True)
 
 
 def test_the_snapshot_tells_place_request_closes_and_devices() -> None:
@@ -311,6 +319,67 @@ def test_a_forgotten_request_is_taken_back_and_asserted() -> None:
     bed, effects = played(LinkUp(30.0), Received(wire.RequestHeld(request=held)))
     assert bed.request.request_id == "r0"
     assert sent(effects) == [wire.Request(request=held)]
+
+
+def kept(effects: list[Effect]) -> list[Kept]:
+    return [effect.kept for effect in effects if isinstance(effect, Keep)]
+
+
+def test_a_press_is_kept_before_it_is_sent() -> None:
+    _, effects = played(LinkUp(30.0), PRESS)
+    assert [type(effect) for effect in effects[:2]] == [Keep, Send]
+    assert kept(effects) == [Kept(request=KeptRequest(request_id="r1", age=0))]
+
+
+@pytest.mark.parametrize(("path", "event"), list(itertools.product(PATHS, EVERYTHING)))
+def test_what_would_survive_is_always_what_was_kept_last(path: str, event: Event) -> None:
+    bed, last, effects = new_bed(), Kept(), list[Effect]()
+    for happening in [*PATHS[path], event]:
+        effects = bed.handle(happening, now=NOW)
+        restored = [happening.kept] if isinstance(happening, Restored) and path == "idle" else []
+        last = [last, *restored, *kept(effects)][-1]
+    again, _ = played(Restored(last))
+    assert again.request.request_id == bed.request.request_id
+    assert (again.request.presses, again.request.closed) == (bed.request.presses, bed.request.closed)
+    assert again.request.spoken == (bed.request.spoken or bed.call.spoken)
+    names = [type(effect) for effect in effects]
+    assert Keep not in names or Send not in names or names.index(Keep) < names.index(Send)
+
+
+def test_what_does_not_change_it_is_not_kept_again() -> None:
+    bed, _ = played(*WAITING)
+    assert kept(bed.handle(Received(wire.RequestTaken(request_id="r1", place=3)), now=NOW + 60)) == []
+
+
+def test_a_close_is_kept_until_the_desk_confirms_it() -> None:
+    bed, effects = played(*WAITING, AttendPressed())
+    assert kept(effects) == [Kept(closed=(ClosedRequest(request_id="r1", reason=CloseReason.ATTENDED),))]
+    confirmed = Received(wire.RequestClosed(request_id="r1", reason=CloseReason.ATTENDED))
+    assert kept(played(confirmed, bed=bed)[1]) == [Kept()]
+
+
+def test_a_bed_that_starts_goes_on_where_its_journal_ends() -> None:
+    bed, effects = played(Restored(KEPT))
+    assert (sent(effects), kept(effects)) == ([], []), "nobody can be told yet, and the disk has it"
+    assert request.view(bed.request).prompt == "use_other_bell"
+    assert bed.request.state is request_events.State.UNSENT
+    snapshot = bed.snapshot(now=NOW + 1)
+    assert snapshot.request == OpenRequest(request_id="r0", age=6000, presses=2, spoken=True)
+    assert snapshot.closed == KEPT.closed
+
+
+def test_a_request_that_was_answered_is_answered_after_a_power_cut() -> None:
+    answered = KeptRequest(request_id="r0", age=5000, phase=Phase.ANSWERED, spoken=True)
+    bed, _ = played(Restored(Kept(request=answered)))
+    assert bed.request.state is request_events.State.ANSWERED
+    _, effects = played(CallPressed(NOW, "r1"), bed=bed)
+    assert kept(effects)[0].request == KeptRequest(request_id="r0", age=5000, presses=2, spoken=True)
+
+
+def test_a_bed_with_an_empty_journal_starts_idle() -> None:
+    bed, effects = played(Restored(Kept()))
+    assert bed.request.state is request_events.State.IDLE
+    assert (sent(effects), kept(effects)) == ([], [])
 
 
 def test_messages_that_concern_nobody_here_change_nothing() -> None:

@@ -29,6 +29,7 @@ from kiosk.bedside.request_events import (
     LinkChanged,
     Press,
     Reassure,
+    Restored,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -39,12 +40,13 @@ from kiosk.bedside.request_events import (
     Taken,
     View,
 )
-from kiosk.signaling.messages import CallType, CloseReason, OpenRequest, Phase, Priority
+from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, OpenRequest, Phase, Priority
 
 PRESS = Press(10.0, "r1")
 TAKEN = Taken("r1")
 CONNECTED = CallConnected("c1", "nurse-1", 7)
 HELD = Held(OpenRequest(request_id="r0", age=5000, presses=2, spoken=True), 20.0)
+RESTORED = Restored(HELD.request, (ClosedRequest(request_id="r9", reason=CloseReason.ATTENDED),), 20.0)
 EVENTS: list[Event] = [
     PRESS,
     Cancel(),
@@ -57,6 +59,7 @@ EVENTS: list[Event] = [
     Taken("r1", retry_later=True),
     ClosedAtDesk("r1", CloseReason.CLOSED_BY_SEAT),
     HELD,
+    RESTORED,
     SeatRings(),
     SeatStopped(),
     CONNECTED,

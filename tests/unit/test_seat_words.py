@@ -24,7 +24,7 @@ MADE = {
     "seat_": [state.value for state in SeatState],
     "priority_": [str(priority.value) for priority in Priority],
     "request_": ["waiting", "ringing", "talking", "answered", "deferred"],
-    "device_": ["camera", "microphone", "speaker", "button"],
+    "device_": ["camera", "microphone", "speaker", "button", "journal"],
     "call_": ["connecting", "connected"],
 }
 """Keys that are made of a prefix and a value of the wire or of the call's states."""

@@ -25,10 +25,16 @@ class WardHistory(RuleBasedStateMachine):
     wished: set[str]
     """Beds whose patient has asked and was neither attended nor has cancelled."""
 
-    @initialize(queue=st.booleans(), begins=st.sampled_from(["dark", "ready", "ringing", "talking"]))
-    def opens(self, queue: bool, begins: str) -> None:
+    @initialize(
+        queue=st.booleans(),
+        slow_disks=st.booleans(),
+        begins=st.sampled_from(["dark", "ready", "ringing", "talking"]),
+    )
+    def opens(self, queue: bool, slow_disks: bool, begins: str) -> None:
         self.wished = set()
         self.ward = ModelWard(beds=BEDS, seats=SEATS, queue=queue, heard=self.bed_heard)
+        for bed in self.ward.beds.values():
+            bed.slow = slow_disks
         if begins == "dark":
             return
         self.ward.settle()
@@ -181,10 +187,32 @@ class WardHistory(RuleBasedStateMachine):
         self.ward.page_connects(page)
 
     @rule(index=st.integers(0, BEDS - 1))
-    def power_is_cut_at_a_bed_whose_request_the_desk_has(self, index: int) -> None:
+    def power_is_cut_at_a_bed(self, index: int) -> None:
+        self.bed_loses_power(self.bed(index))
+
+    @precondition(lambda self: not any(bed.forgot for bed in self.ward.beds.values()))
+    @rule()
+    def power_is_cut_everywhere(self) -> None:
+        self.ward.now += 1
+        self.ward.desk_starts()
+        for bed in self.ward.beds.values():
+            self.bed_loses_power(bed)
+
+    def bed_loses_power(self, bed: ModelBed) -> None:
+        if bed.open and not bed.safe:  # pressed in this very moment: it was not sent, and not shown as sent
+            assert bed.bed.request.state in (State.UNSENT, State.ANSWERED)
+            self.wished.discard(bed.user)
+        self.ward.power_cut(bed)
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def power_and_disk_of_a_bed_are_lost_whose_request_the_desk_has(self, index: int) -> None:
         bed = self.bed(index)
         if not bed.open or bed.bed.request.request_id in self.ward.desk.ledger.requests:
-            self.ward.power_cut(bed)
+            self.ward.power_cut_that_takes_the_disk(bed)
+
+    @rule(index=st.integers(0, BEDS - 1))
+    def a_slow_disk_writes(self, index: int) -> None:
+        self.bed(index).disk_writes()
 
     @precondition(lambda self: not any(bed.forgot for bed in self.ward.beds.values()))
     @rule()

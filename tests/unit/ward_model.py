@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from kiosk.bedside import bed_events, call_events, request
 from kiosk.bedside.bed import Bed
+from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
@@ -45,7 +46,7 @@ class Wire:
 
 
 class ModelBed:
-    """A bed whose media come up when told."""
+    """A bed whose media come up, and whose disk writes, when told."""
 
     def __init__(self, user: str, number: itertools.count[int], rules: request.Rules) -> None:
         self.user = user
@@ -53,15 +54,23 @@ class ModelBed:
         self._number = number
         self._rules = rules
         self.forgot = False
-        """The power was cut, and the desk has not given the request back yet."""
-        self.power_on()
+        """The disk was lost with the power, and the desk has not given the request back yet."""
+        self.disk = Kept()
+        self.known_elsewhere: set[str] = set()
+        """Requests that were on the disk, or that the desk gave back."""
+        self.slow = False
+        """The disk does not write until :meth:`disk_writes`; what is to be sent meanwhile is held back."""
+        self.power_on(now=0.0)
 
-    def power_on(self) -> None:
+    def power_on(self, *, now: float) -> None:
         self.bed = Bed(rules=self._rules, info=wire.BedInfo(group=GROUP, bed=self.user), devices=wire.Devices())
+        self.writing: Kept | None = None
+        self.held_back: list[wire.Message] = []
         self.offer_due = ""
         self.answered = ""
         self.connected = ""
         self.timer: call_events.StartTimer | None = None
+        self.does(bed_events.Restored(self.disk), now)
 
     @property
     def open(self) -> bool:
@@ -70,8 +79,10 @@ class ModelBed:
     def does(self, event: bed_events.Event, now: float) -> None:
         for effect in self.bed.handle(event, now=now):
             match effect:
+                case bed_events.Keep():
+                    self.writing = effect.kept
                 case bed_events.Send():
-                    self.wire.says(effect.message)
+                    self.held_back.append(effect.message)
                 case call_events.OpenMedia():
                     self.offer_due, self.answered, self.connected = effect.call_id, "", ""
                 case call_events.RebuildMedia():
@@ -86,6 +97,30 @@ class ModelBed:
                     self.timer = None
                 case _:
                     pass
+        if not self.slow or self.writing is None:
+            self.disk_writes()
+
+    def disk_writes(self) -> None:
+        """What was to be kept is on the disk; only then what was to be sent is sent."""
+        if self.writing is not None:
+            self.disk, self.writing = self.writing, None
+            self.known_elsewhere.update(closed.request_id for closed in self.disk.closed)
+            if self.disk.request is not None:
+                self.known_elsewhere.add(self.disk.request.request_id)
+        for message in self.held_back:
+            self.tells(message)
+        self.held_back.clear()
+
+    def tells(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Request | wire.Snapshot) and message.request is not None:
+            assert message.request.request_id in self.known_elsewhere, "told before it was kept"
+        self.wire.says(message)
+
+    @property
+    def safe(self) -> bool:
+        """The open request is on the disk: a power cut cannot take it."""
+        kept = self.disk.request
+        return kept is not None and kept.request_id == self.bed.request.request_id
 
     def presses(self, now: float) -> None:
         self.does(bed_events.CallPressed(now, f"r{next(self._number)}"), now)
@@ -207,6 +242,8 @@ class ModelWard:
             bed = self.beds[user]
             bed.does(bed_events.Received(message), self.now)
             its_own = isinstance(message, wire.RequestTaken) and message.request_id == bed.bed.request.request_id
+            if isinstance(message, wire.RequestHeld):
+                bed.known_elsewhere.add(message.request.request_id)
             if its_own or isinstance(message, wire.RequestHeld):
                 bed.forgot = False
             self._heard(bed, message)
@@ -214,9 +251,10 @@ class ModelWard:
             self.pages[user].hears(line.from_desk.popleft())
 
     def bed_connects(self, bed: ModelBed) -> None:
-        bed.wire.up = True
         bed.does(bed_events.LinkUp(RING_S), self.now)
-        bed.wire.says(bed.bed.snapshot(now=self.now))
+        bed.disk_writes()
+        bed.wire.up = True
+        bed.tells(bed.bed.snapshot(now=self.now))
 
     def bed_loses_wire(self, bed: ModelBed, *, told: bool = True) -> None:
         was_up = bed.wire.up
@@ -227,9 +265,16 @@ class ModelWard:
                 self.desk_does(desk_events.Left(bed.user))
 
     def power_cut(self, bed: ModelBed) -> None:
+        """The bed goes on where its disk ends."""
         self.bed_loses_wire(bed)
+        bed.power_on(now=self.now)
+
+    def power_cut_that_takes_the_disk(self, bed: ModelBed) -> None:
+        """A new card was put in: only the desk knows the request."""
+        bed.disk_writes()
         bed.forgot = bed.forgot or bed.open
-        bed.power_on()
+        bed.disk = Kept()
+        self.power_cut(bed)
 
     def page_connects(self, page: ModelPage) -> None:
         page.wire.up = True
@@ -284,6 +329,8 @@ class ModelWard:
     def calm(self) -> None:
         """Every message arrives and media advance, until nothing moves; timers do not run."""
         for _ in range(1000):
+            for bed in self.beds.values():
+                bed.disk_writes()
             if lines := self.lines():
                 self.deliver(*lines[0])
             elif not any(self.media_advance(bed) for bed in self.beds.values()):
@@ -323,7 +370,7 @@ class ModelWard:
         """The open request of *bed* is held by the desk, on its way there, or the bed knows that it is not sent."""
         request_id = bed.bed.request.request_id
         held = request_id in self.desk.ledger.requests
-        on_its_way = any(_names(message, request_id) for message in bed.wire.to_desk)
+        on_its_way = any(_names(message, request_id) for message in (*bed.held_back, *bed.wire.to_desk))
         unsent = bed.bed.request.state in (State.UNSENT, State.TALKING, State.ANSWERED) and not bed.wire.up
         closing = any(
             isinstance(message, wire.RequestClosed) and message.request_id == request_id

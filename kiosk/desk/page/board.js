@@ -50,7 +50,7 @@ function tick(element) {
 
 // What is broken at the bed, in words.
 export function faults(devices) {
-  return ["camera", "microphone", "speaker", "button"]
+  return ["camera", "microphone", "speaker", "button", "journal"]
     .filter((device) => devices[device])
     .map((device) => say(`device_${device}`, { fault: devices[device] }));
 }

@@ -59,6 +59,7 @@ export default {
   device_microphone: "microphone: {fault}",
   device_speaker: "speaker: {fault}",
   device_button: "button: {fault}",
+  device_journal: "memory for power cuts: {fault}",
   priority_0: "normal",
   priority_1: "urgent",
   priority_2: "emergency",

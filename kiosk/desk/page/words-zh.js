@@ -59,6 +59,7 @@ export default {
   device_microphone: "麦克风：{fault}",
   device_speaker: "扬声器：{fault}",
   device_button: "按钮：{fault}",
+  device_journal: "断电记录：{fault}",
   priority_0: "普通",
   priority_1: "紧急",
   priority_2: "危急",
