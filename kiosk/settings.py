@@ -102,6 +102,9 @@ class Buttons(_Section, frozen=True, kw_only=True):
     """Push buttons to ground, with the Pi's pull-up. GPIO numbers, not header pins."""
 
     call_pin: Gpio = 17
+    call_wiring: Literal["normally_open", "normally_closed"] = "normally_open"
+    """``normally_closed``: the line is closed at rest and a press opens it, so that a pulled cord or a broken wire
+    calls for help, and is told as a fault after 30 s."""
     cancel_pin: OptionalGpio = 27
     cancel_hold: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """Seconds the cancel button is held to cancel a request; 0 = a press is enough."""

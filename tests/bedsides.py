@@ -42,6 +42,13 @@ class RunningBedside:
         """A finger at the call button."""
         return SimulatedFinger(self.pins, self.settings.buttons.call_pin, bounces=0)
 
+    @property
+    def attend(self) -> SimulatedFinger:
+        """A finger at the presence button."""
+        pin = self.settings.buttons.attend_pin
+        assert pin != "none"
+        return SimulatedFinger(self.pins, pin, bounces=0)
+
     async def shows(self, prompt: str) -> None:
         """Wait until it shows *prompt*."""
         await until(lambda: self.shown[-1:] == [prompt], f"the bed shows {prompt!r}, not {self.shown[-1:]}")

@@ -86,6 +86,7 @@ def _settings(draw: st.DrawFn) -> Settings:
         call=draw(CALLS),
         buttons=settings.Buttons(
             call_pin=call,
+            call_wiring=draw(st.sampled_from(["normally_open", "normally_closed"])),
             cancel_pin=draw(st.sampled_from([cancel, "none"])),
             attend_pin=draw(st.sampled_from([attend, "none"])),
             cancel_hold=draw(st.floats(0, 10)),

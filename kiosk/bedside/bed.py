@@ -181,7 +181,9 @@ class Bed:
             return
         self.devices = changed
         self._effects.append(Send(wire.DeviceState(devices=changed)))
-        if self.call.state is call_events.State.CONNECTED:
+        if event.device == "button":
+            self._request_step(request_events.ButtonChanged(stuck=bool(event.fault)))
+        elif self.call.state is call_events.State.CONNECTED:
             self._tell_media()
 
     def _tell_media(self) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from kiosk.bedside import call_events, request_events
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker"]
+Device = Literal["camera", "microphone", "speaker", "button"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from gpiozero.pins import Factory
+from gpiozero.pins.mock import MockFactory
 
 from kiosk.hardware.button import Button, GpioButton
 from kiosk.hardware.camera import Camera
@@ -13,6 +14,7 @@ from kiosk.hardware.lamp import GpioLamp, Lamp
 from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
+from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import Speaker
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
@@ -52,8 +54,12 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
         ("speaker", speaker, no_speaker),
     ):
         log.info("- %s: %s%s", device, chosen.name if chosen else "none", f" ({reason})" if reason else "")
+    normally_closed = buttons.call_wiring == "normally_closed"
+    call_button = GpioButton(buttons.call_pin, factory=factory, normally_closed=normally_closed)
+    if isinstance(factory, MockFactory):
+        SimulatedFinger(factory, buttons.call_pin, normally_closed=normally_closed).plug_in()
     return Devices(
-        call_button=GpioButton(buttons.call_pin, factory=factory),
+        call_button=call_button,
         cancel_button=_optional(buttons.cancel_pin, factory),
         attend_button=_optional(buttons.attend_pin, factory),
         lamp=GpioLamp(settings.lamp.pin, factory=factory),

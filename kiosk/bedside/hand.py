@@ -1,7 +1,8 @@
 """Presses the simulated buttons of ``kiosk run --hand`` by lines on standard input.
 
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
-``attend tap 0.005``. For benchmarks, tests and trying things out; real pins cannot be pressed this way.
+``attend tap 0.005``, ``call unplug``, ``call plug``. For benchmarks, tests and trying things out; real pins cannot
+be pressed this way.
 """
 
 from __future__ import annotations
@@ -30,18 +31,19 @@ LIFTED_S = 0.12
 def follow_hand(buttons: Buttons, pins: MockFactory) -> Iterator[None]:
     """Follow standard input on a thread; it ends with the input, or with the process."""
     wired = {"call": buttons.call_pin, "cancel": buttons.cancel_pin, "attend": buttons.attend_pin}
-    threading.Thread(target=_follow, args=(wired, pins), name="hand", daemon=True).start()
+    normally_closed = {"call"} if buttons.call_wiring == "normally_closed" else set()
+    threading.Thread(target=_follow, args=(wired, normally_closed, pins), name="hand", daemon=True).start()
     yield
 
 
-def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
+def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFactory) -> None:
     for line in sys.stdin:
         name, action, amount = [*line.split(), "", "", ""][:3]
         pin = wired.get(name)
         if not isinstance(pin, int):
             log.warning("x hand: no button %r: use call, cancel or attend", name)
             continue
-        finger = SimulatedFinger(pins, pin)
+        finger = SimulatedFinger(pins, pin, normally_closed=name in normally_closed)
         try:
             seconds = float(amount) if amount else HOLD_S if action == "hold" else TAP_S
         except ValueError:
@@ -56,5 +58,9 @@ def _follow(wired: dict[str, int | str], pins: MockFactory) -> None:
             finger.press()
         elif action == "up":
             finger.release()
+        elif action == "unplug":
+            finger.unplug()
+        elif action == "plug":
+            finger.plug_in()
         else:
-            log.warning("x hand: cannot %r: use tap, hold, down or up", action)
+            log.warning("x hand: cannot %r: use tap, hold, down, up, unplug or plug", action)

@@ -21,6 +21,8 @@ have let it go for a newer one.
 
 Rule 4. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
 
+Rule 5. Nobody is asked to press a button that is stuck: such a bed with no request open names the other bell.
+
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
 
@@ -34,6 +36,7 @@ from dataclasses import dataclass, replace
 
 from kiosk.bedside.request_events import (
     Attend,
+    ButtonChanged,
     CallBroke,
     CallConnected,
     CallEnded,
@@ -90,6 +93,7 @@ class RequestState:
     call_seat: str | None = None
     fence: int = 0
     closed: tuple[ClosedRequest, ...] = ()
+    button_stuck: bool = False
 
     @property
     def priority(self) -> Priority:
@@ -110,16 +114,17 @@ _WAITING: dict[type[Event], State] = {
 }
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
-    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT},
-    State.UNSENT: {**_WAITING, Press: State.UNSENT},
-    State.SENT: {**_WAITING, Press: State.SENT},
-    State.QUEUED: {**_WAITING, Press: State.QUEUED},
-    State.DEFERRED: {**_WAITING, Press: State.UNSENT},
+    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT, ButtonChanged: State.IDLE},
+    State.UNSENT: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.UNSENT},
+    State.SENT: {**_WAITING, Press: State.SENT, ButtonChanged: State.SENT},
+    State.QUEUED: {**_WAITING, Press: State.QUEUED, ButtonChanged: State.QUEUED},
+    State.DEFERRED: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.DEFERRED},
     State.RINGING: {
         **_WAITING,
         Press: State.RINGING,
         Taken: State.RINGING,
         SeatStopped: State.SENT,
+        ButtonChanged: State.RINGING,
     },
     State.TALKING: {
         **_TO_IDLE,
@@ -128,6 +133,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Taken: State.TALKING,
         CallEnded: State.ANSWERED,
         CallBroke: State.UNSENT,
+        ButtonChanged: State.TALKING,
     },
     State.ANSWERED: {
         **_TO_IDLE,
@@ -135,6 +141,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Cancel: State.IDLE,
         LinkChanged: State.ANSWERED,
         Taken: State.ANSWERED,
+        ButtonChanged: State.ANSWERED,
     },
 }
 """``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``."""
@@ -159,6 +166,8 @@ def view(request: RequestState) -> View:
     """Lamp and words for *request*; the only place that decides what the patient is told."""
     state, link = request.state, request.link
     if state is State.IDLE:
+        if request.button_stuck:
+            return View(LampSign.OFF, "button_stuck")
         idle_prompts = {Link.UP: "ready", Link.DOWN: "no_link", Link.REFUSED: "not_registered"}
         return View(LampSign.OFF, idle_prompts[link])
     if state is State.UNSENT:
@@ -266,6 +275,11 @@ def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step
     return replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0), [SendRequest()]
 
 
+def _button_changed(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, ButtonChanged)
+    return replace(after, button_stuck=event.stuck), []
+
+
 def _unchanged(before: RequestState, after: RequestState, event: Event) -> _Step:
     return after, []
 
@@ -283,8 +297,11 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     CallConnected: _connected,
     CallEnded: _call_over,
     CallBroke: _call_over,
+    ButtonChanged: _button_changed,
 }
 
 
 def _forgotten(request: RequestState) -> RequestState:
-    return RequestState(rules=request.rules, link=request.link, closed=request.closed)
+    return RequestState(
+        rules=request.rules, link=request.link, closed=request.closed, button_stuck=request.button_stuck
+    )

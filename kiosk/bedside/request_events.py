@@ -137,6 +137,13 @@ class CallBroke:
     spoken: bool
 
 
+@dataclass(frozen=True)
+class ButtonChanged:
+    """The call button is stuck, so that pressing it says nothing, or is free again."""
+
+    stuck: bool
+
+
 Event = (
     Press
     | Cancel
@@ -150,6 +157,7 @@ Event = (
     | CallConnected
     | CallEnded
     | CallBroke
+    | ButtonChanged
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.bedside import bed, bed_events, call, call_events, request, request_events
+from kiosk.bedside import bed, bed_events, call, call_events, debounce, request, request_events
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
@@ -122,13 +122,14 @@ class Bedside(Listener):
         if not buttons.cancel_hold:
             cancel = Actions(pressed=self._cancel_held)
         hold = buttons.cancel_hold or None
-        for button, actions, hold_s in (
-            (self._devices.call_button, Actions(pressed=self._call_pressed), None),
-            (self._devices.cancel_button, cancel, hold),
-            (self._devices.attend_button, Actions(pressed=self._attend_pressed), None),
+        call = Actions(pressed=self._call_pressed, stuck=self._call_stuck, freed=self._call_freed)
+        for button, actions, hold_s, stuck_s in (
+            (self._devices.call_button, call, None, debounce.STUCK_S),
+            (self._devices.cancel_button, cancel, hold, None),
+            (self._devices.attend_button, Actions(pressed=self._attend_pressed), None, None),
         ):
             if button is not None:
-                watch = ButtonWatch(button, bounce=buttons.bounce, actions=actions, hold=hold_s)
+                watch = ButtonWatch(button, bounce=buttons.bounce, actions=actions, hold=hold_s, stuck=stuck_s)
                 self._watches.append(watch)
                 watch.start()
 
@@ -149,6 +150,15 @@ class Bedside(Listener):
     def _call_pressed(self, at: float) -> None:
         self._watchers.trace("edge", ago=time.monotonic() - at)
         self._do(bed_events.CallPressed(at, secrets.token_hex(16)))
+
+    def _call_stuck(self, at: float) -> None:
+        unplugged = " or unplugged" if self._settings.buttons.call_wiring == "normally_closed" else ""
+        log.warning("x call button: stuck%s", unplugged)
+        self._do(bed_events.DeviceChanged("button", f"stuck{unplugged}"))
+
+    def _call_freed(self, at: float) -> None:
+        log.info("- call button: free again")
+        self._do(bed_events.DeviceChanged("button"))
 
     def _cancel_pressed(self, at: float) -> None:
         self._do(bed_events.CancelPressed())
