@@ -122,6 +122,14 @@ class Lamp(_Section, frozen=True, kw_only=True):
     pin: Gpio = 18
 
 
+class Relay(_Section, frozen=True, kw_only=True):
+    """The output towards the certified nurse call: it calls there while nobody can be reached here."""
+
+    pin: OptionalGpio = "none"
+    active_high: bool = True
+    """Whether the relay's driver closes it when the pin is high."""
+
+
 class Audio(_Section, frozen=True, kw_only=True):
     """ALSA devices. ``auto`` tries ALSA's default and goes on without when there is none."""
 
@@ -193,6 +201,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     call: Call = Call()
     buttons: Buttons = Buttons()
     lamp: Lamp = Lamp()
+    relay: Relay = Relay()
     audio: Audio = Audio()
     video: Video = Video()
     media: Media = Media()
@@ -344,6 +353,7 @@ def _check_together(settings: Settings, *, where: str) -> None:
         ("buttons.cancel_pin", settings.buttons.cancel_pin),
         ("buttons.attend_pin", settings.buttons.attend_pin),
         ("lamp.pin", settings.lamp.pin),
+        ("relay.pin", settings.relay.pin),
     ):
         if pin != "none" and pins.setdefault(pin, key) != key:
             raise SettingsError(f"{where}: {key} = {pin}: already used by {pins[pin]}; each has its own pin")

@@ -49,6 +49,12 @@ class RunningBedside:
         assert pin != "none"
         return SimulatedFinger(self.pins, pin, bounces=0)
 
+    @property
+    def relay_closed(self) -> bool:
+        """Whether the other bell rings."""
+        assert self.devices.relay is not None
+        return self.devices.relay.closed
+
     async def shows(self, prompt: str) -> None:
         """Wait until it shows *prompt*."""
         await until(lambda: self.shown[-1:] == [prompt], f"the bed shows {prompt!r}, not {self.shown[-1:]}")
@@ -65,6 +71,7 @@ def bed_settings(url: str = NOBODY_LISTENS, **buttons: object) -> Settings:
     return Settings(
         signaling=settings.Signaling(url=url, user_id=BED),
         buttons=msgspec.structs.replace(settings.Buttons(simulated=True), **buttons),
+        relay=settings.Relay(pin=23),
         audio=settings.Audio(microphone="none", speaker="none"),
         video=settings.Video(camera="none"),
     )

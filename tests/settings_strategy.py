@@ -79,7 +79,7 @@ DESKS = st.builds(
 
 @st.composite
 def _settings(draw: st.DrawFn) -> Settings:
-    call, cancel, attend, lamp = draw(st.permutations(range(28)))[:4]
+    call, cancel, attend, lamp, relay = draw(st.permutations(range(28)))[:5]
     return Settings(
         bed=draw(BEDS),
         signaling=draw(SIGNALING),
@@ -94,6 +94,7 @@ def _settings(draw: st.DrawFn) -> Settings:
             simulated=draw(st.booleans()),
         ),
         lamp=settings.Lamp(pin=lamp),
+        relay=settings.Relay(pin=draw(st.sampled_from([relay, "none"])), active_high=draw(st.booleans())),
         audio=settings.Audio(microphone=draw(TEXT), speaker=draw(TEXT)),
         video=draw(VIDEO),
         media=draw(MEDIA),

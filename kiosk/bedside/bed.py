@@ -14,7 +14,9 @@ Rule 2. What closes the request ends its call; what ends a call never closes the
 Rule 3. One control, one meaning: a cancel button that hung up a call when it went down cancels nothing when it is
 then held, because a weak hand holds on.
 
-Rule 4. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+Rule 4. Whatever moves the request, the relay towards the certified nurse call follows (``other_bell.py``).
+
+Rule 5. What the seat is told of microphone and camera is what they do, not what the bed was built with.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from kiosk.bedside import call, call_events, request, request_events
+from kiosk.bedside import call, call_events, other_bell, request, request_events
 from kiosk.bedside.bed_events import (
     AttendPressed,
     CallPressed,
@@ -40,6 +42,7 @@ from kiosk.bedside.bed_events import (
     Received,
     Refused,
     Send,
+    SwitchRelay,
 )
 from kiosk.bedside.call_events import Emit, Kind
 from kiosk.bedside.request_events import Link
@@ -59,6 +62,7 @@ class Bed:
         self.devices = devices
         self._info = info
         self._ring_s = call_events.DEFAULT_RING_S
+        self.relay_closed = False
         self._hung_up_by_this_press = False
         self._effects: list[Effect] = []
         self._now = 0.0
@@ -70,6 +74,7 @@ class Bed:
             self._call_step(event)
         else:
             _EVENTS[type(event)](self, event)
+        self._switch_relay()
         return self._effects
 
     def snapshot(self, *, now: float) -> wire.Snapshot:
@@ -190,6 +195,14 @@ class Bed:
         video = self.call.call_type is CallType.VIDEO and not self.devices.camera
         state = wire.MediaState(call_id=self.call.call_id, audio=not self.devices.microphone, video=video)
         self._effects.append(Send(state))
+
+    def _switch_relay(self) -> None:
+        before, self.relay_closed = (
+            self.relay_closed,
+            other_bell.relay_closed(self.request, before=self.relay_closed),
+        )
+        if self.relay_closed is not before:
+            self._effects.append(SwitchRelay(self.relay_closed))
 
     # -- the two machines
 

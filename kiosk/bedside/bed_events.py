@@ -102,6 +102,13 @@ class Send:
     acknowledged: bool = False
 
 
+@dataclass(frozen=True)
+class SwitchRelay:
+    """Call through the certified nurse call, or stop."""
+
+    closed: bool
+
+
 ForMedia = (
     call_events.OpenMedia
     | call_events.ApplyAnswer
@@ -116,6 +123,7 @@ ForMedia = (
 
 Effect = (
     Send
+    | SwitchRelay
     | request_events.Show
     | request_events.Reassure
     | call_events.Emit

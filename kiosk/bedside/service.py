@@ -144,6 +144,8 @@ class Bedside(Listener):
         await self._media.close()
         self._devices.lamp.show(LampPattern.OFF)
         self._devices.lamp.close()
+        if self._devices.relay is not None:
+            self._devices.relay.close()
 
     # -- buttons
 
@@ -230,6 +232,8 @@ class Bedside(Listener):
                 self._client.send(message)
             case request_events.Show() | request_events.Reassure():
                 self._show(effect.view)
+            case bed_events.SwitchRelay():
+                self._switch_relay(effect.closed)
             case call_events.Emit():
                 self._call_told(effect)
             case request_events.Ignored() | call_events.Ignored():
@@ -243,6 +247,13 @@ class Bedside(Listener):
         told = words(view, self._settings.bed.language)
         self._notifier.status(told)
         self._watchers.view(view, told)
+
+    def _switch_relay(self, closed: bool) -> None:
+        if self._devices.relay is None:
+            return
+        self._devices.relay.switch(closed)
+        log.warning("- relay to the certified nurse call: %s", "closed" if closed else "open")
+        self._watchers.trace("relay_closed" if closed else "relay_open")
 
     def _call_told(self, event: call_events.Emit) -> None:
         log.info(
