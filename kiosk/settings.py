@@ -103,6 +103,9 @@ class Buttons(_Section, frozen=True, kw_only=True):
     """Push buttons to ground, with the Pi's pull-up. GPIO numbers, not header pins."""
 
     call_pin: Gpio = 17
+    call_wiring: Literal["normally_open", "normally_closed"] = "normally_open"
+    """``normally_closed``: the line is closed at rest and a press opens it, so that a pulled cord or a broken wire
+    calls for help, and is told as a fault after 30 s."""
     cancel_pin: OptionalGpio = 27
     cancel_hold: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """Seconds the cancel button is held to cancel a request; 0 = a press is enough."""
@@ -118,6 +121,14 @@ class Lamp(_Section, frozen=True, kw_only=True):
     """The reassurance lamp."""
 
     pin: Gpio = 18
+
+
+class Relay(_Section, frozen=True, kw_only=True):
+    """The output towards the certified nurse call: it calls there while nobody can be reached here."""
+
+    pin: OptionalGpio = "none"
+    active_high: bool = True
+    """Whether the relay's driver closes it when the pin is high."""
 
 
 class Audio(_Section, frozen=True, kw_only=True):
@@ -201,6 +212,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     call: Call = Call()
     buttons: Buttons = Buttons()
     lamp: Lamp = Lamp()
+    relay: Relay = Relay()
     audio: Audio = Audio()
     video: Video = Video()
     media: Media = Media()
@@ -353,6 +365,7 @@ def _check_together(settings: Settings, *, where: str) -> None:
         ("buttons.cancel_pin", settings.buttons.cancel_pin),
         ("buttons.attend_pin", settings.buttons.attend_pin),
         ("lamp.pin", settings.lamp.pin),
+        ("relay.pin", settings.relay.pin),
     ):
         if pin != "none" and pins.setdefault(pin, key) != key:
             raise SettingsError(f"{where}: {key} = {pin}: already used by {pins[pin]}; each has its own pin")

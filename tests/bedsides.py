@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import msgspec
 from gpiozero.pins.mock import MockFactory
 
 from kiosk import settings
 from kiosk.bedside.devices import Devices, choose_devices
+from kiosk.bedside.journal_file import JournalFile
 from kiosk.bedside.notify import Notifier
 from kiosk.bedside.request_events import View
 from kiosk.bedside.service import Bedside
@@ -42,6 +45,19 @@ class RunningBedside:
         """A finger at the call button."""
         return SimulatedFinger(self.pins, self.settings.buttons.call_pin, bounces=0)
 
+    @property
+    def attend(self) -> SimulatedFinger:
+        """A finger at the presence button."""
+        pin = self.settings.buttons.attend_pin
+        assert pin != "none"
+        return SimulatedFinger(self.pins, pin, bounces=0)
+
+    @property
+    def relay_closed(self) -> bool:
+        """Whether the other bell rings."""
+        assert self.devices.relay is not None
+        return self.devices.relay.closed
+
     async def shows(self, prompt: str) -> None:
         """Wait until it shows *prompt*."""
         await until(lambda: self.shown[-1:] == [prompt], f"the bed shows {prompt!r}, not {self.shown[-1:]}")
@@ -58,6 +74,7 @@ def bed_settings(url: str = NOBODY_LISTENS, **buttons: object) -> Settings:
     return Settings(
         signaling=settings.Signaling(url=url, user_id=BED),
         buttons=msgspec.structs.replace(settings.Buttons(simulated=True), **buttons),
+        relay=settings.Relay(pin=23),
         audio=settings.Audio(microphone="none", speaker="none"),
         video=settings.Video(camera="none"),
     )
@@ -79,12 +96,13 @@ async def bedside_running(
     notifier: Notifier | None = None,
 ) -> AsyncIterator[RunningBedside]:
     """A bed that runs; *prepare* is called before it starts."""
-    with _pins() as pins:
+    with _pins() as pins, tempfile.TemporaryDirectory(prefix="kiosk-bed-") as folder:
         bed = RunningBedside(settings, pins)
         prepare(bed)
         service = Bedside(
             settings,
             bed.devices,
+            journal=JournalFile(Path(folder)),
             user_sig=user_sig,
             watchers=Watchers(view=bed.sees, trace=bed.notes),
             notifier=notifier,

@@ -81,13 +81,14 @@ DESKS = st.builds(
 
 @st.composite
 def _settings(draw: st.DrawFn) -> Settings:
-    call, cancel, attend, lamp = draw(st.permutations(range(28)))[:4]
+    call, cancel, attend, lamp, relay = draw(st.permutations(range(28)))[:5]
     return Settings(
         bed=draw(BEDS),
         signaling=draw(SIGNALING),
         call=draw(CALLS),
         buttons=settings.Buttons(
             call_pin=call,
+            call_wiring=draw(st.sampled_from(["normally_open", "normally_closed"])),
             cancel_pin=draw(st.sampled_from([cancel, "none"])),
             attend_pin=draw(st.sampled_from([attend, "none"])),
             cancel_hold=draw(st.floats(0, 10)),
@@ -95,6 +96,7 @@ def _settings(draw: st.DrawFn) -> Settings:
             simulated=draw(st.booleans()),
         ),
         lamp=settings.Lamp(pin=lamp),
+        relay=settings.Relay(pin=draw(st.sampled_from([relay, "none"])), active_high=draw(st.booleans())),
         audio=settings.Audio(microphone=draw(TEXT), speaker=draw(TEXT)),
         video=draw(VIDEO),
         media=draw(MEDIA),

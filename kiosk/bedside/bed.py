@@ -17,7 +17,9 @@ then held, because a weak hand holds on.
 Rule 4. Whatever changes what must survive a power cut is kept before anything is sent; of a call that was on,
 only that people have spoken.
 
-Rule 5. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+Rule 5. Whatever moves the request, the relay towards the certified nurse call follows (``other_bell.py``).
+
+Rule 6. What the seat is told of microphone and camera is what they do, not what the bed was built with.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from kiosk.bedside import call, call_events, journal, request, request_events
+from kiosk.bedside import call, call_events, journal, other_bell, request, request_events
 from kiosk.bedside.bed_events import (
     AttendPressed,
     CallPressed,
@@ -45,6 +47,7 @@ from kiosk.bedside.bed_events import (
     Refused,
     Restored,
     Send,
+    SwitchRelay,
 )
 from kiosk.bedside.call_events import Emit, Kind
 from kiosk.bedside.request_events import Link
@@ -65,6 +68,7 @@ class Bed:
         self._info = info
         self._kept = journal.Kept()
         self._ring_s = call_events.DEFAULT_RING_S
+        self.relay_closed = False
         self._hung_up_by_this_press = False
         self._effects: list[Effect] = []
         self._now = 0.0
@@ -77,6 +81,7 @@ class Bed:
         else:
             _EVENTS[type(event)](self, event)
         self._keep()
+        self._switch_relay()
         return self._effects
 
     def snapshot(self, *, now: float) -> wire.Snapshot:
@@ -223,7 +228,9 @@ class Bed:
             return
         self.devices = changed
         self._effects.append(Send(wire.DeviceState(devices=changed)))
-        if self.call.begun:
+        if event.device == "button":
+            self._request_step(request_events.ButtonChanged(stuck=bool(event.fault)))
+        elif self.call.begun:
             self._tell_media()
 
     def _tell_media(self) -> None:
@@ -232,6 +239,14 @@ class Bed:
             call_id=self.call.call_id, audio=not self.devices.microphone, video=video, steady=True
         )
         self._effects.append(Send(state))
+
+    def _switch_relay(self) -> None:
+        before, self.relay_closed = (
+            self.relay_closed,
+            other_bell.relay_closed(self.request, before=self.relay_closed),
+        )
+        if self.relay_closed is not before:
+            self._effects.append(SwitchRelay(self.relay_closed))
 
     # -- the two machines
 

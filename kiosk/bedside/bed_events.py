@@ -12,7 +12,7 @@ from kiosk.bedside import call_events, request_events
 from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker", "journal"]
+Device = Literal["camera", "microphone", "speaker", "button", "journal"]
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,13 @@ class Keep:
     kept: Kept
 
 
+@dataclass(frozen=True)
+class SwitchRelay:
+    """Call through the certified nurse call, or stop."""
+
+    closed: bool
+
+
 ForMedia = (
     call_events.OpenMedia
     | call_events.RebuildMedia
@@ -140,6 +147,7 @@ ForMedia = (
 Effect = (
     Keep
     | Send
+    | SwitchRelay
     | request_events.Show
     | request_events.Reassure
     | call_events.Emit

@@ -26,15 +26,31 @@ class Actions:
     pressed: Callable[[float], None] = _nothing
     held: Callable[[float], None] = _nothing
     released: Callable[[float], None] = _nothing
+    stuck: Callable[[float], None] = _nothing
+    freed: Callable[[float], None] = _nothing
 
 
 class ButtonWatch:
     """Watches *button* from :meth:`start` to :meth:`close`."""
 
-    def __init__(self, button: Button, *, bounce: float, actions: Actions, hold: float | None = None) -> None:
+    def __init__(
+        self,
+        button: Button,
+        *,
+        bounce: float,
+        actions: Actions,
+        hold: float | None = None,
+        stuck: float | None = None,
+    ) -> None:
         self._button = button
-        self._actions = actions
-        self._state = debounce.Button(bounce=bounce, hold=hold)
+        self._act: dict[type[debounce.Event], Callable[[float], None]] = {
+            debounce.Pressed: actions.pressed,
+            debounce.Held: actions.held,
+            debounce.Released: actions.released,
+            debounce.Stuck: actions.stuck,
+            debounce.Freed: actions.freed,
+        }
+        self._state = debounce.Button(bounce=bounce, hold=hold, stuck=stuck)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
 
@@ -64,12 +80,7 @@ class ButtonWatch:
             return
         self._state, events = debounce.step(self._state, seen)
         for event in events:
-            if isinstance(event, debounce.Pressed):
-                self._actions.pressed(event.at)
-            elif isinstance(event, debounce.Held):
-                self._actions.held(event.at)
-            else:
-                self._actions.released(event.at)
+            self._act[type(event)](event.at)
         due = debounce.next_look(self._state)
         regular = time.monotonic() + debounce.REREAD_S
         if self._look is not None:

@@ -6,13 +6,16 @@ import logging
 from dataclasses import dataclass
 
 from gpiozero.pins import Factory
+from gpiozero.pins.mock import MockFactory
 
 from kiosk.hardware.button import Button, GpioButton
 from kiosk.hardware.camera import Camera
 from kiosk.hardware.lamp import GpioLamp, Lamp
 from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.pins import real_pins, simulated_pins
+from kiosk.hardware.relay import GpioRelay, Relay
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
+from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import Speaker
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
@@ -28,6 +31,7 @@ class Devices:
     lamp: Lamp
     cancel_button: Button | None = None
     attend_button: Button | None = None
+    relay: Relay | None = None
     camera: Camera | None = None
     microphone: Microphone | None = None
     speaker: Speaker | None = None
@@ -37,8 +41,8 @@ class Devices:
 def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Devices:
     """The devices *settings* ask for; *factory* are the GPIO pins, by default those of the settings.
 
-    Raises :exc:`~kiosk.errors.HardwareFault` only for what the bed cannot be without: the call button and the
-    lamp. A missing camera, microphone or speaker is logged and told.
+    Raises :exc:`~kiosk.errors.HardwareFault` only for what the bed cannot be without: the call button, the lamp and
+    the relay where there is to be one. A missing camera, microphone or speaker is logged and told.
     """
     buttons = settings.buttons
     if factory is None:
@@ -52,11 +56,16 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
         ("speaker", speaker, no_speaker),
     ):
         log.info("- %s: %s%s", device, chosen.name if chosen else "none", f" ({reason})" if reason else "")
+    normally_closed = buttons.call_wiring == "normally_closed"
+    call_button = GpioButton(buttons.call_pin, factory=factory, normally_closed=normally_closed)
+    if isinstance(factory, MockFactory):
+        SimulatedFinger(factory, buttons.call_pin, normally_closed=normally_closed).plug_in()
     return Devices(
-        call_button=GpioButton(buttons.call_pin, factory=factory),
+        call_button=call_button,
         cancel_button=_optional(buttons.cancel_pin, factory),
         attend_button=_optional(buttons.attend_pin, factory),
         lamp=GpioLamp(settings.lamp.pin, factory=factory),
+        relay=_relay(settings, factory),
         camera=camera,
         microphone=microphone,
         speaker=speaker,
@@ -70,6 +79,11 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
 
 def _optional(pin: int | str, factory: Factory) -> Button | None:
     return GpioButton(pin, factory=factory) if isinstance(pin, int) else None
+
+
+def _relay(settings: Settings, factory: Factory) -> Relay | None:
+    pin = settings.relay.pin
+    return GpioRelay(pin, active_high=settings.relay.active_high, factory=factory) if isinstance(pin, int) else None
 
 
 def _told(reason: str) -> str:

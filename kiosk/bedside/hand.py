@@ -1,9 +1,9 @@
 """Presses the simulated buttons of ``kiosk run --hand`` by lines on standard input, and makes simulated faults.
 
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
-``attend tap 0.005``. ``media stall 5`` lets no media through for 5 s, ``media stall`` until ``media pass``;
-``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed. For benchmarks, tests and
-trying things out; real pins cannot be pressed this way.
+``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
+stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
+For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ LIFTED_S = 0.12
 def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Iterator[None]:
     """Follow standard input on a thread; it ends with the input, or with the process."""
     wired = {"call": buttons.call_pin, "cancel": buttons.cancel_pin, "attend": buttons.attend_pin}
-    threading.Thread(target=_follow, args=(wired, pins, loss), name="hand", daemon=True).start()
+    normally_closed = {"call"} if buttons.call_wiring == "normally_closed" else set()
+    threading.Thread(target=_follow, args=(wired, normally_closed, pins, loss), name="hand", daemon=True).start()
     yield
 
 
-def _follow(wired: dict[str, int | str], pins: MockFactory, loss: SimulatedLoss) -> None:
+def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFactory, loss: SimulatedLoss) -> None:
     for line in sys.stdin:
         name, action, amount = [*line.split(), "", "", ""][:3]
         if name == "media":
@@ -49,7 +50,7 @@ def _follow(wired: dict[str, int | str], pins: MockFactory, loss: SimulatedLoss)
         if not isinstance(pin, int):
             log.warning("x hand: no button %r: use call, cancel, attend, or media", name)
             continue
-        finger = SimulatedFinger(pins, pin)
+        finger = SimulatedFinger(pins, pin, normally_closed=name in normally_closed)
         try:
             seconds = float(amount) if amount else HOLD_S if action == "hold" else TAP_S
         except ValueError:
@@ -64,8 +65,12 @@ def _follow(wired: dict[str, int | str], pins: MockFactory, loss: SimulatedLoss)
             finger.press()
         elif action == "up":
             finger.release()
+        elif action == "unplug":
+            finger.unplug()
+        elif action == "plug":
+            finger.plug_in()
         else:
-            log.warning("x hand: cannot %r: use tap, hold, down or up", action)
+            log.warning("x hand: cannot %r: use tap, hold, down, up, unplug or plug", action)
 
 
 def _media(loss: SimulatedLoss, action: str, amount: str) -> None:

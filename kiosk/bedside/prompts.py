@@ -21,6 +21,10 @@ PROMPTS: dict[str, dict[str, str]] = {
         "en": "This device is not registered. Please use the other bell.",
         "zh": "本设备尚未登记，请使用另一个呼叫铃。",
     },
+    "button_stuck": {
+        "en": "The button is stuck. Please use the other bell.",
+        "zh": "按钮卡住了，请使用另一个呼叫铃。",
+    },
     "heard": {
         "en": "We heard you. Sending your call …",
         "zh": "已收到您的按键，正在发送……",

@@ -24,6 +24,8 @@ answered request stays answered, any other is unsent.
 
 Rule 5. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
 
+Rule 6. Nobody is asked to press a button that is stuck: such a bed with no request open names the other bell.
+
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
 
@@ -37,6 +39,7 @@ from dataclasses import dataclass, replace
 
 from kiosk.bedside.request_events import (
     Attend,
+    ButtonChanged,
     CallBroke,
     CallConnected,
     CallEnded,
@@ -98,6 +101,7 @@ class RequestState:
     interrupted: bool = False
     """In a talk: nothing comes through at the moment."""
     closed: tuple[ClosedRequest, ...] = ()
+    button_stuck: bool = False
 
     @property
     def priority(self) -> Priority:
@@ -118,16 +122,23 @@ _WAITING: dict[type[Event], State] = {
 }
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
-    State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT, Restored: State.UNSENT},
-    State.UNSENT: {**_WAITING, Press: State.UNSENT},
-    State.SENT: {**_WAITING, Press: State.SENT},
-    State.QUEUED: {**_WAITING, Press: State.QUEUED},
-    State.DEFERRED: {**_WAITING, Press: State.UNSENT},
+    State.IDLE: {
+        Press: State.UNSENT,
+        LinkChanged: State.IDLE,
+        Held: State.UNSENT,
+        Restored: State.UNSENT,
+        ButtonChanged: State.IDLE,
+    },
+    State.UNSENT: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.UNSENT},
+    State.SENT: {**_WAITING, Press: State.SENT, ButtonChanged: State.SENT},
+    State.QUEUED: {**_WAITING, Press: State.QUEUED, ButtonChanged: State.QUEUED},
+    State.DEFERRED: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.DEFERRED},
     State.RINGING: {
         **_WAITING,
         Press: State.RINGING,
         Taken: State.RINGING,
         SeatStopped: State.SENT,
+        ButtonChanged: State.RINGING,
     },
     State.TALKING: {
         **_TO_IDLE,
@@ -138,6 +149,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         CallRestored: State.TALKING,
         CallEnded: State.ANSWERED,
         CallBroke: State.UNSENT,
+        ButtonChanged: State.TALKING,
     },
     State.ANSWERED: {
         **_TO_IDLE,
@@ -145,6 +157,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Cancel: State.IDLE,
         LinkChanged: State.ANSWERED,
         Taken: State.ANSWERED,
+        ButtonChanged: State.ANSWERED,
     },
 }
 """``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``. ``Held`` and ``Restored``
@@ -171,6 +184,8 @@ def view(request: RequestState) -> View:
     """Lamp and words for *request*; the only place that decides what the patient is told."""
     state, link = request.state, request.link
     if state is State.IDLE:
+        if request.button_stuck:
+            return View(LampSign.OFF, "button_stuck")
         idle_prompts = {Link.UP: "ready", Link.DOWN: "no_link", Link.REFUSED: "not_registered"}
         return View(LampSign.OFF, idle_prompts[link])
     if state is State.UNSENT:
@@ -296,6 +311,11 @@ def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step
     return over, [SendRequest()]
 
 
+def _button_changed(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, ButtonChanged)
+    return replace(after, button_stuck=event.stuck), []
+
+
 def _unchanged(before: RequestState, after: RequestState, event: Event) -> _Step:
     return after, []
 
@@ -316,8 +336,11 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     CallRestored: _interrupted,
     CallEnded: _call_over,
     CallBroke: _call_over,
+    ButtonChanged: _button_changed,
 }
 
 
 def _forgotten(request: RequestState) -> RequestState:
-    return RequestState(rules=request.rules, link=request.link, closed=request.closed)
+    return RequestState(
+        rules=request.rules, link=request.link, closed=request.closed, button_stuck=request.button_stuck
+    )

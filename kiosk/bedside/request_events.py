@@ -156,6 +156,13 @@ class CallBroke:
     spoken: bool
 
 
+@dataclass(frozen=True)
+class ButtonChanged:
+    """The call button is stuck, so that pressing it says nothing, or is free again."""
+
+    stuck: bool
+
+
 Event = (
     Press
     | Cancel
@@ -172,6 +179,7 @@ Event = (
     | CallRestored
     | CallEnded
     | CallBroke
+    | ButtonChanged
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.bedside import bed, bed_events, call, call_events, request, request_events
+from kiosk.bedside import bed, bed_events, call, call_events, debounce, request, request_events
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
@@ -131,13 +131,14 @@ class Bedside(Listener):
         if not buttons.cancel_hold:
             cancel = Actions(pressed=self._cancel_held)
         hold = buttons.cancel_hold or None
-        for button, actions, hold_s in (
-            (self._devices.call_button, Actions(pressed=self._call_pressed), None),
-            (self._devices.cancel_button, cancel, hold),
-            (self._devices.attend_button, Actions(pressed=self._attend_pressed), None),
+        call = Actions(pressed=self._call_pressed, stuck=self._call_stuck, freed=self._call_freed)
+        for button, actions, hold_s, stuck_s in (
+            (self._devices.call_button, call, None, debounce.STUCK_S),
+            (self._devices.cancel_button, cancel, hold, None),
+            (self._devices.attend_button, Actions(pressed=self._attend_pressed), None, None),
         ):
             if button is not None:
-                watch = ButtonWatch(button, bounce=buttons.bounce, actions=actions, hold=hold_s)
+                watch = ButtonWatch(button, bounce=buttons.bounce, actions=actions, hold=hold_s, stuck=stuck_s)
                 self._watches.append(watch)
                 watch.start()
 
@@ -153,12 +154,23 @@ class Bedside(Listener):
         await self._keeper.close()
         self._devices.lamp.show(LampPattern.OFF)
         self._devices.lamp.close()
+        if self._devices.relay is not None:
+            self._devices.relay.close()
 
     # -- buttons
 
     def _call_pressed(self, at: float) -> None:
         self._watchers.trace("edge", ago=time.monotonic() - at)
         self._do(bed_events.CallPressed(at, secrets.token_hex(16)))
+
+    def _call_stuck(self, at: float) -> None:
+        unplugged = " or unplugged" if self._settings.buttons.call_wiring == "normally_closed" else ""
+        log.warning("x call button: stuck%s", unplugged)
+        self._do(bed_events.DeviceChanged("button", f"stuck{unplugged}"))
+
+    def _call_freed(self, at: float) -> None:
+        log.info("- call button: free again")
+        self._do(bed_events.DeviceChanged("button"))
 
     def _cancel_pressed(self, at: float) -> None:
         self._do(bed_events.CancelPressed())
@@ -230,6 +242,8 @@ class Bedside(Listener):
                 self._keeper.after(lambda: self._send(effect))
             case request_events.Show() | request_events.Reassure():
                 self._show(effect.view)
+            case bed_events.SwitchRelay():
+                self._switch_relay(effect.closed)
             case call_events.Emit():
                 self._call_told(effect)
             case request_events.Ignored() | call_events.Ignored():
@@ -253,6 +267,13 @@ class Bedside(Listener):
         told = words(view, self._settings.bed.language)
         self._notifier.status(told)
         self._watchers.view(view, told)
+
+    def _switch_relay(self, closed: bool) -> None:
+        if self._devices.relay is None:
+            return
+        self._devices.relay.switch(closed)
+        log.warning("- relay to the certified nurse call: %s", "closed" if closed else "open")
+        self._watchers.trace("relay_closed" if closed else "relay_open")
 
     def _call_told(self, event: call_events.Emit) -> None:
         log.info(

@@ -1,7 +1,7 @@
 """The bedside view of the demo: the button, the lamp, what the patient is told, sees and hears, in a browser.
 
 Demo only. A real bed has a button, a lamp and a speaker; this page stands in for them by pressing simulated pins
-and looking at the lamp's pin. Runs on the bed's event loop; the fingers press on a worker thread.
+and looking at the pins of lamp and relay. Runs on the bed's event loop; the fingers press on a worker thread.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class State(msgspec.Struct, frozen=True):
     """What the page shows."""
 
     lit: bool
+    relay: bool
+    """Whether the relay to the certified nurse call is closed."""
     lamp: str
     prompt: str
     told: dict[str, str]
@@ -156,6 +158,7 @@ class BedsideView:
             level = rms_dbfs(speaker.recent()[-4800:])
         return State(
             lit=self._devices.lamp.lit,
+            relay=self._devices.relay is not None and self._devices.relay.closed,
             lamp=view.lamp.value if view else "off",
             prompt=view.prompt if view else "",
             told={language: prompts.words(view, language) for language in LANGUAGES} if view else {},

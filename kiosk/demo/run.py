@@ -55,6 +55,7 @@ def demo_settings(*, port: int, auto: bool, audio_call: bool = False) -> Setting
         signaling=settings.Signaling(user_id="bed-301-2"),
         call=settings.Call(type="audio" if audio_call else "video"),
         buttons=settings.Buttons(simulated=True),
+        relay=settings.Relay(pin=23),
         audio=audio,
         video=video,
         # The robot sits in this very process; a person's browser is best reached where it listens.

@@ -20,7 +20,7 @@ from kiosk.errors import HardwareFault
 
 @dataclass(frozen=True)
 class Edge:
-    """The contact made (``active``) or broke; ``at`` is monotonic seconds, taken in the back-end's callback."""
+    """The button went down (``active``) or came up; ``at``: monotonic seconds, taken in the back-end's callback."""
 
     active: bool
     at: float
@@ -41,7 +41,7 @@ class Button(ABC):
 
     @abstractmethod
     def level(self) -> bool:
-        """Whether the contact is made now."""
+        """Whether the button is down now."""
 
     @abstractmethod
     def close(self) -> None:
@@ -51,11 +51,13 @@ class Button(ABC):
 class GpioButton(Button):
     """A button between GPIO *pin* and ground, with the Pi's pull-up, through gpiozero.
 
+    *normally_closed*: at rest the line is closed and the pin low; a press, a pulled cord or a broken wire opens it.
     With a simulated *factory* (:mod:`kiosk.hardware.pins`) this same class is the simulated button.
     """
 
-    def __init__(self, pin: int, *, factory: Factory) -> None:
+    def __init__(self, pin: int, *, factory: Factory, normally_closed: bool = False) -> None:
         self.name = f"GPIO{pin}"
+        self._normally_closed = normally_closed
         self._on_edge: Callable[[Edge], None] | None = None
         with gpio_errors(self.name):
             self._device = gpiozero.DigitalInputDevice(pin, pull_up=True, bounce_time=None, pin_factory=factory)
@@ -63,23 +65,23 @@ class GpioButton(Button):
     def start(self, on_edge: Callable[[Edge], None]) -> None:
         """Deliver edges from now on."""
         self._on_edge = on_edge
-        self._device.when_activated = self._made
-        self._device.when_deactivated = self._broke
+        self._device.when_activated = self._low
+        self._device.when_deactivated = self._high
 
     def level(self) -> bool:
         """Read the pin."""
-        return bool(self._device.is_active)
+        return bool(self._device.is_active) is not self._normally_closed
 
     def close(self) -> None:
         """Let the pin go."""
         self._on_edge = None
         self._device.close()
 
-    def _made(self) -> None:
-        self._edge(True)
+    def _low(self) -> None:
+        self._edge(not self._normally_closed)
 
-    def _broke(self) -> None:
-        self._edge(False)
+    def _high(self) -> None:
+        self._edge(self._normally_closed)
 
     def _edge(self, active: bool) -> None:
         on_edge = self._on_edge

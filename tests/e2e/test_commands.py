@@ -17,6 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from kiosk import __version__
+from tests.children import children
 from tests.waiting import HANG_S
 
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
@@ -225,19 +226,6 @@ async def test_a_demo_needs_a_port_that_exists_and_a_next_one(number: str) -> No
 
 def left_in(folder: Path) -> list[Path]:
     return list(folder.iterdir())
-
-
-def children(pid: int) -> list[int]:
-    """The processes that *pid* has started and that still run (proc(5): the fourth field of stat is the parent)."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (process / "stat").read_text()
-        except OSError:
-            continue  # it ended while we were looking
-        if int(stat.rpartition(")")[2].split()[1]) == pid:
-            found.append(int(process.name))
-    return found
 
 
 def runs(pid: int) -> bool:

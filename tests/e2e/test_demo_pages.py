@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.children import children
 from tests.e2e.conftest import Seat
 from tests.waiting import HANG_S, until
 
@@ -61,6 +62,12 @@ class Demo:
     def address(self, of: str) -> str:
         line = next(line for line in self.said if line.startswith(of))
         return line.split()[-1]
+
+    def desk(self) -> int:
+        """The process of its desk."""
+        assert self.process is not None
+        (desk,) = children(self.process.pid)
+        return desk
 
     async def ends(self, how: signal.Signals = signal.SIGINT) -> None:
         if self.process is not None and self.process.returncode is None:
@@ -132,6 +139,24 @@ async def test_a_press_in_the_bedside_view_is_answered_at_the_seat(demo: Demo, b
     await presses(bed, "attend-button")
     await tells(bed, "ready")
     await seat.nobody_waits()
+
+
+async def test_the_bedside_view_shows_that_the_other_bell_rings_when_the_desk_is_gone(
+    demo: Demo, browser: Any
+) -> None:
+    await demo.starts("--no-browser")
+    bed = await opens(browser, demo.address("Bedside view"))
+    await tells(bed, "ready")
+    relay = bed.get_by_test_id("relay")
+    await expect(relay).to_have_attribute("data-relay", "open")
+    os.kill(demo.desk(), signal.SIGKILL)
+    await tells(bed, "no_link")
+    await expect(relay).to_have_attribute("data-relay", "open")
+    await presses(bed, "call-button")
+    await tells(bed, "use_other_bell")
+    await expect(relay).to_have_text(re.compile("the other bell rings"))
+    await presses(bed, "attend-button")
+    await expect(relay).to_have_attribute("data-relay", "open")
 
 
 async def test_the_bedside_view_can_be_pressed_by_keyboard_and_changes_its_language(

@@ -102,10 +102,13 @@ async def test_a_press_over_a_dead_link_is_never_shown_as_sent_and_arrives_when_
         proxy.swallow()
         bed.call.press()
         await bed.shows("use_other_bell")
+        assert bed.relay_closed
         assert not desk.server.relay.allocation.ledger.requests
         assert not {"sent", "queued"} & set(bed.shown)
         proxy.passes()
         await bed.shows("queued")
+        assert not bed.relay_closed
+        assert [event for event in bed.traced if "relay" in event] == ["relay_closed", "relay_open"]
         assert len(desk.server.relay.allocation.ledger.requests) == 1
 
 

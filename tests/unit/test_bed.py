@@ -119,6 +119,7 @@ EVERYTHING: list[Event] = [
         )
     ),
     DeviceChanged("camera", "gone"),
+    DeviceChanged("button", "stuck"),
     Offered("c1", "offer"),
     MediaUp("c1", NOW),
     MediaDown("c1", "broken", NOW),
@@ -210,6 +211,18 @@ def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
     (state,) = sent(effects)
     assert isinstance(state, wire.DeviceState)
     assert len(state.devices.camera) == 200, "the wire's own limit"
+
+
+def test_a_stuck_button_is_told_to_the_desk_and_shown_until_it_is_free() -> None:
+    bed, effects = played(LinkUp(30.0), DeviceChanged("button", "stuck"))
+    shown = request_events.Show(request_events.View(request_events.LampSign.OFF, "button_stuck"))
+    assert effects == [Send(wire.DeviceState(devices=wire.Devices(button="stuck"))), shown]
+    assert played(DeviceChanged("button", "stuck"), bed=bed)[1] == []
+    _, effects = played(DeviceChanged("button"), bed=bed)
+    assert sent(effects) == [wire.DeviceState(devices=wire.Devices())]
+    assert bed.request.button_stuck is False
+    _, effects = played(*TALKING, DeviceChanged("button", "stuck"))
+    assert len(sent(effects)) == 1, "microphone and camera are as they were"
 
 
 @pytest.mark.parametrize(

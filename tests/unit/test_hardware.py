@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPin
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from kiosk.hardware.microphone import (
 )
 from kiosk.hardware.moving_picture import MovingPicture, draw_code, read_code
 from kiosk.hardware.pins import real_pins, simulated_pins
+from kiosk.hardware.relay import GpioRelay
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import QUEUE_BLOCKS, SimulatedSpeaker
@@ -85,6 +86,41 @@ def test_a_5_ms_tap_makes_at_least_one_making_edge(pins: MockFactory) -> None:
     edges: list[Edge] = []
     button.start(edges.append)
     SimulatedFinger(pins, 17, bounces=0).tap(0.005)
+    assert [edge.active for edge in edges] == [True, False]
+    button.close()
+
+
+@pytest.mark.parametrize(("active_high", "high"), [(True, True), (False, False)])
+def test_a_relay_is_open_until_told_and_after_it_is_closed(
+    pins: MockFactory, active_high: bool, high: bool
+) -> None:
+    relay = GpioRelay(23, active_high=active_high, factory=pins)
+    pin: MockPin = pins.pin(23)
+    assert (relay.closed, bool(pin.state)) == (False, not high)
+    relay.switch(True)
+    assert (relay.closed, bool(pin.state)) == (True, high)
+    relay.switch(False)
+    assert (relay.closed, bool(pin.state)) == (False, not high)
+    relay.switch(True)
+    pin.clear_states()
+    relay.close()
+    driven = [bool(state.state) for state in pin.states[1:]]
+    assert driven[0] is not high, "driven open before the pin is let go"
+    assert not relay.closed
+    relay.close()
+
+
+def test_on_a_closed_line_a_press_is_an_opened_contact(pins: MockFactory) -> None:
+    button = GpioButton(17, factory=pins, normally_closed=True)
+    finger = SimulatedFinger(pins, 17, bounces=0, normally_closed=True)
+    assert button.level(), "no cord is plugged in"
+    finger.plug_in()
+    edges: list[Edge] = []
+    button.start(edges.append)
+    finger.press()
+    assert button.level()
+    finger.release()
+    assert not button.level()
     assert [edge.active for edge in edges] == [True, False]
     button.close()
 

@@ -13,6 +13,7 @@ from kiosk.bedside import prompts
 from kiosk.bedside.request import TRANSITIONS, RequestState, Rules, open_request, step, view
 from kiosk.bedside.request_events import (
     Attend,
+    ButtonChanged,
     CallBroke,
     CallConnected,
     CallEnded,
@@ -67,6 +68,8 @@ EVENTS: list[Event] = [
     CallRestored(),
     CallEnded(spoken=True),
     CallBroke(spoken=False),
+    ButtonChanged(stuck=True),
+    ButtonChanged(stuck=False),
 ]
 
 PATHS: dict[State, list[Event]] = {
@@ -128,6 +131,7 @@ def test_no_press_ever_closes_or_forgets(state: State) -> None:
         CONNECTED,
         TAKEN,
         ClosedAtDesk("another", CloseReason.CLOSED_BY_SEAT),
+        ButtonChanged(stuck=True),
     ],
 )
 def test_only_attendance_cancel_or_a_told_close_end_a_request(state: State, event: Event) -> None:
@@ -216,6 +220,17 @@ def test_the_bed_never_claims_more_than_the_desk_has_said(events: list[Event]) -
         assert (shown.lamp is LampSign.OFF) == (state.state is State.IDLE)
 
 
+def test_nobody_is_asked_to_press_a_button_that_is_stuck() -> None:
+    stuck, _ = played(PRESS, ButtonChanged(stuck=True))
+    assert view(stuck).prompt == "heard", "its press has asked for help"
+    idle, effects = played(Attend(), start=stuck)
+    assert view(idle) == View(LampSign.OFF, "button_stuck")
+    for link in Link:
+        assert view(played(LinkChanged(link), start=idle)[0]).prompt == "button_stuck"
+    _, effects = played(ButtonChanged(stuck=False), start=idle)
+    assert effects == [Show(View(LampSign.OFF, "ready"))]
+
+
 def test_a_lost_link_takes_back_what_was_claimed() -> None:
     for state in (State.SENT, State.QUEUED, State.DEFERRED, State.RINGING):
         after, effects = played(*PATHS[state], LinkChanged(Link.DOWN))
@@ -274,7 +289,7 @@ def test_the_wire_hears_the_whole_truth() -> None:
 def test_every_prompt_has_words_in_both_languages() -> None:
     used = {view(played(*PATHS[state])[0]).prompt for state in State}
     used.add(view(played(*PATHS[State.TALKING], CallInterrupted())[0]).prompt)
-    used |= {"heard", "use_other_bell", "no_link", "not_registered"}
+    used |= {"heard", "use_other_bell", "no_link", "not_registered", "button_stuck"}
     assert used == set(prompts.PROMPTS)
     assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())
     refused, _ = step(RequestState(), LinkChanged(Link.REFUSED))

@@ -247,6 +247,7 @@ def test_a_seat_may_be_listed_only_once() -> None:
     [
         ("lamp.pin = 17", "lamp.pin = 17: already used by buttons.call_pin"),
         ("buttons.attend_pin = 27", "buttons.attend_pin = 27: already used by buttons.cancel_pin"),
+        ("relay.pin = 18", "relay.pin = 18: already used by lamp.pin"),
     ],
 )
 def test_a_pin_may_be_used_only_once(text: str, words: str) -> None:

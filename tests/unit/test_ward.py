@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from kiosk.bedside import bed_events, call_events
 from kiosk.bedside.request import view
-from kiosk.bedside.request_events import State
+from kiosk.bedside.request_events import Link, State
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason
 from tests.unit.ward_model import ModelBed, ModelPage, ModelWard
@@ -243,6 +243,15 @@ class WardHistory(RuleBasedStateMachine):
                 assert bed.bed.call.begun
             if view(bed.bed.request).prompt == "talking":
                 assert bed.bed.call.state is call_events.State.CONNECTED
+
+    @invariant()
+    def the_other_bell_rings_for_who_cannot_be_heard_and_for_nobody_else(self) -> None:
+        for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
+            told = bed.bed.request
+            if told.state is not State.UNSENT:
+                assert not bed.bed.relay_closed
+            elif told.link is not Link.UP:
+                assert bed.bed.relay_closed
 
     # -- and in the end
 

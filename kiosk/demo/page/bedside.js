@@ -16,6 +16,8 @@ const WORDS = {
     hears: "What the patient hears",
     lamp_off: "Lamp: off",
     lamp_on: "Lamp: on",
+    relay_open: "Relay to the certified nurse call: open",
+    relay_closed: "Relay to the certified nurse call: closed, the other bell rings",
     ended: "The demo has ended.",
   },
   zh: {
@@ -32,6 +34,8 @@ const WORDS = {
     hears: "患者听到的声音",
     lamp_off: "灯：灭",
     lamp_on: "灯：亮",
+    relay_open: "接至认证呼叫系统的继电器：断开",
+    relay_closed: "接至认证呼叫系统的继电器：闭合，另一个呼叫铃正在响",
     ended: "演示已结束。",
   },
 };
@@ -67,9 +71,17 @@ function draw() {
   byId("lamp").classList.toggle("lit", !!state?.lit);
   byId("lamp").dataset.lamp = state?.lamp ?? "off";
   byId("lamp").ariaLabel = say(state?.lit ? "lamp_on" : "lamp_off");
+  drawRelay(!!state?.relay);
   byId("level").value = state?.level ?? byId("level").min;
   for (const button of document.querySelectorAll("[data-pin]")) button.disabled = !state;
   drawPicture(state?.picture ?? 0);
+}
+
+function drawRelay(closed) {
+  const words = say(closed ? "relay_closed" : "relay_open");
+  if (byId("relay").textContent !== words) byId("relay").textContent = words;
+  byId("relay").classList.toggle("closed", closed);
+  byId("relay").dataset.relay = closed ? "closed" : "open";
 }
 
 // The caption stays until there is a picture to take its place.
