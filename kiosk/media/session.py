@@ -132,6 +132,7 @@ class MediaSession:
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
         self._video = GatedVideoTrack(self._gate)
         self._opening: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Task[None] | None = None
         self._listening: list[asyncio.Task[None]] = []
         self._letting_go: list[asyncio.Task[None]] = []
         self._early: list[tuple[str, str | None, int | None]] = []
@@ -165,6 +166,11 @@ class MediaSession:
         self._pc.addTrack(self._audio)
         if self._call_type is CallType.VIDEO:
             self._pc.addTrack(self._video)
+        self._gathering = self._loop.create_task(self._gather())
+        await self._gathering
+        return str(self._pc.localDescription.sdp)
+
+    async def _gather(self) -> None:
         try:
             async with asyncio.timeout(GATHER_TIMEOUT_S):
                 await self._pc.setLocalDescription(await self._pc.createOffer())
@@ -172,7 +178,6 @@ class MediaSession:
             raise MediaError(f"no local address found within {GATHER_TIMEOUT_S:.0f} s") from None
         except (OSError, ValueError, RuntimeError) as error:
             raise MediaError(f"the offer cannot be made: {error}") from None
-        return str(self._pc.localDescription.sdp)
 
     async def answer(self, sdp: str) -> None:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
@@ -229,6 +234,9 @@ class MediaSession:
         for device in (self._camera, self._microphone, self._speaker):
             if device is not None:
                 await asyncio.to_thread(device.close)  # waits for the device's thread, which may be in a driver
+        if self._gathering is not None:
+            # aioice would keep a socket that it opens after its end.
+            await asyncio.wait([self._gathering])
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pc.close()
