@@ -229,6 +229,7 @@ async def test_a_message_that_is_refused_is_answered_all_the_same(monkeypatch: p
         assert not bed.downs
 
 
+@pytest.mark.promise("R05")
 async def test_a_desk_that_falls_silent_is_left() -> None:
     async def falls_silent(odd: OddDesk, connection: ServerConnection) -> None:
         await say(connection, msgspec.structs.replace(LOGIN_OK, heartbeat_ms=20))
@@ -362,6 +363,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch, soon: None) -> None:
         monkeypatch.setattr(client, name, seconds)
 
 
+@pytest.mark.promise("R18")
 async def test_waits_grow_are_capped_and_are_spread_by_chance(unhurried: None) -> None:
     with listen("127.0.0.1", 0, "port") as free:
         port = free.getsockname()[1]

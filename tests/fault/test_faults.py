@@ -23,6 +23,7 @@ async def test_without_faults_every_press_is_at_the_desk() -> None:
     assert outcome.injected.total() == 0
 
 
+@pytest.mark.promise("R02", "R24")
 async def test_under_random_faults_and_killed_desks_no_press_is_lost_or_doubled() -> None:
     outcome = await measure(STORM)
     assert outcome.wrong == ""

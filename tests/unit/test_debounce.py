@@ -34,12 +34,14 @@ def play(button: Button, *seen: Edge | Look) -> tuple[Button, list[Event]]:
     return button, events
 
 
+@pytest.mark.promise("R07")
 def test_the_first_edge_is_a_press_at_once() -> None:
     button, events = play(Button(bounce=BOUNCE), Edge(True, 1.0))
     assert events == [Pressed(1.0)]
     assert button.contact is Contact.CLOSED
 
 
+@pytest.mark.promise("R07")
 def test_a_5_ms_tap_is_a_press() -> None:
     button, events = play(Button(bounce=BOUNCE), Edge(True, 1.0), Edge(False, 1.005))
     assert next_look(button) == pytest.approx(1.005 + BOUNCE)
@@ -100,6 +102,7 @@ def test_every_state_has_every_signal() -> None:
         assert isinstance(TRANSITIONS[contact][signal], Contact)
 
 
+@pytest.mark.promise("R07")
 @given(
     presses=st.lists(
         st.tuples(
