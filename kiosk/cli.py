@@ -33,6 +33,7 @@ EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it: what was to be verified or measured is not."""
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
+MOST_PRESSES = 1_000_000
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 
@@ -102,8 +103,10 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call"])
-    bench.add_argument("--quick", action="store_true", help="fewer calls, under a minute")
+    bench.add_argument("name", choices=["call", "faults"], help="call: how quick; faults: is anything lost")
+    bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
+    bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
+    bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -120,6 +123,12 @@ def _demo_port(text: str) -> int:
     if text.isdecimal() and int(text) <= HIGHEST_DEMO_PORT:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r}: allowed is 0 to {HIGHEST_DEMO_PORT}")
+
+
+def _presses(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MOST_PRESSES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 to {MOST_PRESSES}")
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -145,6 +154,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.name == "faults":
+        faults: Any = _with_extra("kiosk.bench.faults", "desk")
+        measuring = faults.run(quick=arguments.quick, presses=arguments.presses, seed=arguments.seed)
+        return _until_told_to_stop(measuring, stopped=EXIT_INTERRUPTED)
+    if (arguments.presses, arguments.seed) != (None, None):
+        raise KioskError("--presses and --seed belong to kiosk bench faults")
     bench: Any = _with_extra("kiosk.bench.call", "dev")
     return int(asyncio.run(bench.run(quick=arguments.quick)))
 

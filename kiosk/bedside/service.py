@@ -106,6 +106,11 @@ class Bedside(Listener):
         """What the patient is told now, in the bed's language."""
         return words(self.view, self._settings.bed.language)
 
+    @property
+    def request_id(self) -> str:
+        """The open request's id; empty when there is none."""
+        return self._bed.request.request_id
+
     async def run(self) -> None:
         """Work until cancelled. The button works before the desk is reached."""
         loop = asyncio.get_running_loop()

@@ -40,8 +40,11 @@ FIRST_RETRY_S = 0.5
 MAX_RETRY_S = 8.0
 REFUSED_RETRY_S = 15.0
 """After a refused login: somebody has to mend it, but nobody should have to restart the bed."""
-KICKED_RETRY_S = 60.0
-"""Waits are these at most, and at least half."""
+KICKED_RETRY_S = 2.0
+"""After another login of our user. It may have been our own, given up and delivered late by the network: then
+nobody else is there, and the bed must not stay away. Asking puts nobody out (``takeover`` is false).
+
+Waits are these at most, and at least half."""
 OUTBOX_LIMIT = 256
 
 _FRAMES = logging.getLogger(f"{__name__}.frames")

@@ -229,6 +229,7 @@ async def test_a_message_that_is_refused_is_answered_all_the_same(monkeypatch: p
         assert not bed.downs
 
 
+@pytest.mark.promise("R05")
 async def test_a_desk_that_falls_silent_is_left() -> None:
     async def falls_silent(odd: OddDesk, connection: ServerConnection) -> None:
         await say(connection, msgspec.structs.replace(LOGIN_OK, heartbeat_ms=20))
@@ -357,11 +358,12 @@ def unhurried(monkeypatch: pytest.MonkeyPatch, soon: None) -> None:
         ("FIRST_RETRY_S", 0.5),
         ("MAX_RETRY_S", 8.0),
         ("REFUSED_RETRY_S", 15.0),
-        ("KICKED_RETRY_S", 60.0),
+        ("KICKED_RETRY_S", 2.0),
     ):
         monkeypatch.setattr(client, name, seconds)
 
 
+@pytest.mark.promise("R18")
 async def test_waits_grow_are_capped_and_are_spread_by_chance(unhurried: None) -> None:
     with listen("127.0.0.1", 0, "port") as free:
         port = free.getsockname()[1]
@@ -389,10 +391,12 @@ async def test_a_refused_ward_does_not_come_back_all_at_once(unhurried: None) ->
         assert await waits_of(odd.url, 2) == [(7.5, 15), (7.5, 15)]
 
 
-async def test_a_bed_that_was_put_out_waits_long(unhurried: None) -> None:
+async def test_a_bed_that_was_put_out_asks_soon_and_if_refused_waits_long(unhurried: None) -> None:
     async def puts_out(odd: OddDesk, connection: ServerConnection) -> None:
-        await say(connection, LOGIN_OK, wire.KickedOut())
-        await odd.hears(connection)
+        if odd.logins[-1].takeover:
+            await say(connection, LOGIN_OK, wire.KickedOut())
+            await odd.hears(connection)
+        await say(connection, wire.Fault(code=ErrorCode.NOT_ALLOWED, message="signed in elsewhere"))
 
     async with odd_desk(puts_out) as odd:
-        assert await waits_of(odd.url, 1) == [(30, 60)]
+        assert await waits_of(odd.url, 3) == [(1, 2), (7.5, 15), (7.5, 15)]

@@ -61,6 +61,7 @@ async def is_cut_off(reader: asyncio.StreamReader) -> bool:
             return True
 
 
+@pytest.mark.promise("R05")
 async def test_a_silent_bed_is_gone_for_the_seats_but_its_request_stays(hasty_desk: RunningDesk) -> None:
     seat = await hasty_desk.seat()
     await seat.says(wire.SetSeatState(state="rest"))

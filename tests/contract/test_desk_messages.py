@@ -139,6 +139,7 @@ async def refused(peer: Peer, message: wire.Message, code: ErrorCode) -> None:
     assert answer.code is code
 
 
+@pytest.mark.promise("R09")
 async def test_a_second_invitation_of_a_call_is_refused_and_the_first_rings_on(desk: RunningDesk) -> None:
     seat, kiosk = await desk.seat(), await desk.bed()
     await kiosk.says(wire.Request(request=help_wanted()))
@@ -160,6 +161,7 @@ async def test_an_answer_before_the_seat_rings_is_refused(desk: RunningDesk) -> 
     await seat.sees(state="ringing")
 
 
+@pytest.mark.promise("R09")
 async def test_a_stolen_or_outdated_fence_invites_nobody(desk: RunningDesk) -> None:
     seat, kiosk, thief = await desk.seat(), await desk.bed(), await desk.bed(OTHER_BED)
     await kiosk.says(wire.Request(request=help_wanted()))
@@ -170,6 +172,7 @@ async def test_a_stolen_or_outdated_fence_invites_nobody(desk: RunningDesk) -> N
     assert (await seat.hears(wire.IncomingCall)).request.bed_user == BED
 
 
+@pytest.mark.promise("R09")
 async def test_a_seat_that_accepts_twice_is_told_and_talks_on(desk: RunningDesk) -> None:
     seat, kiosk = await desk.seat(), await desk.bed()
     incoming = await ringing(kiosk, seat)
@@ -179,6 +182,7 @@ async def test_a_seat_that_accepts_twice_is_told_and_talks_on(desk: RunningDesk)
     await seat.sees(state="talking")
 
 
+@pytest.mark.promise("R09")
 async def test_an_accept_after_the_kiosk_cancelled_is_refused_and_the_request_stays(desk: RunningDesk) -> None:
     seat, kiosk = await desk.seat(), await desk.bed()
     incoming = await ringing(kiosk, seat)
@@ -188,6 +192,7 @@ async def test_an_accept_after_the_kiosk_cancelled_is_refused_and_the_request_st
     await seat.sees(state="waiting")
 
 
+@pytest.mark.promise("R09")
 async def test_a_seat_cannot_take_a_call_that_rings_elsewhere(desk: RunningDesk) -> None:
     seat, kiosk = await desk.seat("nurse-1"), await desk.bed()
     incoming = await ringing(kiosk, seat)
@@ -217,6 +222,7 @@ async def test_a_bed_cannot_close_or_change_the_request_of_another(desk: Running
     assert desk.server.relay.allocation.ledger.requests["request-1"].bed == BED
 
 
+@pytest.mark.promise("R01")
 async def test_a_seat_is_told_that_it_may_not_close_a_request_nobody_spoke_about(desk: RunningDesk) -> None:
     seat = await desk.seat()
     await desk.bed(request=help_wanted())

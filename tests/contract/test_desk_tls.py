@@ -31,6 +31,7 @@ async def test_a_bed_that_knows_the_desks_certificate_connects(tls_desk: Running
         await until(lambda: bed.client.connected)
 
 
+@pytest.mark.promise("R17")
 async def test_a_bed_that_does_not_says_so_and_keeps_trying(
     tls_desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import av
 import pytest
@@ -276,3 +277,26 @@ async def test_a_session_closed_during_its_offer_leaves_nothing() -> None:
     await asyncio.sleep(0)  # one turn of the loop: the offer has begun
     await bed.closes()
     await asyncio.gather(offering, return_exceptions=True)
+
+
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_a_bare_session_closed_at_any_turn_of_its_offer_leaves_no_socket(turns: int) -> None:
+    session = MediaSession(
+        call_type=CallType.AUDIO,
+        devices=CallDevices(camera=None, microphone=None, speaker=None, tell=lambda event: None),
+        ice_servers=(),
+        on_event=lambda event: None,
+        log_id="test",
+    )
+    before = open_files()
+    offering = asyncio.create_task(session.offer())
+    for _ in range(turns):
+        await asyncio.sleep(0)  # one turn of the loop
+    await session.close()
+    await asyncio.gather(offering, return_exceptions=True)
+    await until(lambda: open_files() == before, "every socket is closed")
+
+
+def open_files() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -182,6 +182,7 @@ async def test_cancel_at_the_bed_stops_the_ringing(hospital: Hospital, sign_in: 
     await seat.nobody_waits()
 
 
+@pytest.mark.promise("R07")
 async def test_pressing_again_merges_and_raises_urgency(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens()
     seat = await sign_in()

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 HANG_MS = HANG_S * 1000
 
 
+@pytest.mark.promise("R01")
 async def test_a_page_reloaded_in_a_call_is_ready_again_and_the_request_rings_again(
     hospital: Hospital, sign_in: SignIn
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_seat_may_accept_as_audio(ward: Ward) -> None:
     assert ward.last("bed-1") == wire.Accepted(call_id=call_id, call_type=CallType.AUDIO)
 
 
+@pytest.mark.promise("R01")
 def test_a_hang_up_leaves_the_request_to_be_attended(ward: Ward) -> None:
     ward.press("bed-1")
     lease = ward.talks("bed-1")
@@ -149,6 +150,7 @@ def test_only_seats_of_the_beds_group_ring(ward: Ward) -> None:
 # -- nobody is forgotten
 
 
+@pytest.mark.promise("R08")
 @pytest.mark.parametrize(
     ("decline", "reason"),
     [
@@ -181,6 +183,7 @@ def test_a_seat_that_is_not_invited_in_time_is_given_up(ward: Ward) -> None:
     assert ward.lease("bed-1").seat == "bert"
 
 
+@pytest.mark.promise("R08")
 def test_when_all_have_declined_a_new_round_begins_after_a_pause(ward: Ward) -> None:
     ward.press("bed-1")
     for seat in ("anna", "bert"):
@@ -192,6 +195,7 @@ def test_when_all_have_declined_a_new_round_begins_after_a_pause(ward: Ward) -> 
     assert ward.rings("bed-1") == "anna"
 
 
+@pytest.mark.promise("R15")
 def test_all_busy_queues_by_priority_then_age_and_places_are_told(ward: Ward) -> None:
     for number in (1, 2, 3, 4, 5):
         ward.bed(f"bed-{number}")
@@ -218,6 +222,7 @@ def test_where_the_facility_does_not_queue_the_patient_is_told_to_try_again() ->
     assert ward.rings("bed-1") == "anna"
 
 
+@pytest.mark.promise("R07")
 def test_a_repeated_press_merges_and_raises_urgency(ward: Ward) -> None:
     ward.press("bed-1")
     ward.rings("bed-1")
@@ -289,6 +294,7 @@ def _spoken(close_from_seat: bool) -> Ward:
 CLOSE = wire.CloseRequest(request_id="r-bed-1", reason=CloseReason.CLOSED_BY_SEAT)
 
 
+@pytest.mark.promise("R01")
 def test_a_seat_closes_after_real_speech_where_the_facility_allows_it() -> None:
     ward = _spoken(close_from_seat=True)
     ward.says("anna", CLOSE)
@@ -296,6 +302,7 @@ def test_a_seat_closes_after_real_speech_where_the_facility_allows_it() -> None:
     assert not ward.desk.ledger.requests
 
 
+@pytest.mark.promise("R01")
 @pytest.mark.parametrize(
     ("allowed", "seat", "close", "code"),
     [

@@ -21,6 +21,7 @@ from kiosk.signaling.messages import (
 from tests.unit.desk_model import Ward
 
 
+@pytest.mark.promise("R01")
 def test_a_bed_that_is_gone_keeps_its_request_and_frees_the_seat(ward: Ward) -> None:
     ward.press("bed-1")
     ward.rings("bed-1")
@@ -63,6 +64,7 @@ def test_a_page_that_is_back_in_time_keeps_its_call(ward: Ward) -> None:
     assert ward.lease("bed-1") == lease
 
 
+@pytest.mark.promise("R01")
 def test_a_page_that_stays_away_loses_its_call_and_the_request_rings_elsewhere(ward: Ward) -> None:
     ward.press("bed-1")
     lease = ward.talks("bed-1")

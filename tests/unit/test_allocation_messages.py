@@ -24,6 +24,7 @@ from kiosk.signaling.messages import (
 from tests.unit.desk_model import Ward
 
 
+@pytest.mark.promise("R09")
 @pytest.mark.parametrize(
     ("user", "message"),
     [
@@ -42,6 +43,7 @@ def test_what_is_late_is_refused_in_words(ward: Ward, user: str, message: wire.M
     assert (fault.code, fault.call_id) == (ErrorCode.STALE_CALL, "old")
 
 
+@pytest.mark.promise("R09")
 @pytest.mark.parametrize(
     ("user", "message"),
     [
@@ -58,6 +60,7 @@ def test_what_is_late_but_true_does_no_harm(ward: Ward, user: str, message: wire
     assert len(ward.heard.get(user, [])) == heard
 
 
+@pytest.mark.promise("R09")
 def test_an_invitation_with_an_old_fence_or_sent_twice_is_refused(ward: Ward) -> None:
     ward.press("bed-1")
     lease = ward.lease("bed-1")
@@ -97,6 +100,7 @@ def test_answers_and_candidates_are_passed_on_without_their_id(ward: Ward) -> No
     assert ward.last("anna") == wire.Candidate(call_id=call_id, candidate="c")
 
 
+@pytest.mark.promise("R10")
 def test_a_failed_talk_goes_to_another_seat_first(ward: Ward) -> None:
     ward.press("bed-1")
     lease = ward.talks("bed-1")

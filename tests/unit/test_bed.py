@@ -164,12 +164,14 @@ def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring()
     assert OpenMedia("c1", CallType.VIDEO) in effects
 
 
+@pytest.mark.promise("R09")
 def test_an_allocation_for_another_request_is_given_back() -> None:
     bed, effects = played(*WAITING, Received(wire.Allocated(request_id="old", call_id="c9", fence=1, seat="s")))
     assert sent(effects) == [wire.Cancel(call_id="c9")]
     assert bed.call.state is call_events.State.IDLE
 
 
+@pytest.mark.promise("R09")
 def test_a_second_allocation_is_answered_line_busy() -> None:
     again = wire.Allocated(request_id="r1", call_id="c2", fence=8, seat="nurse-2")
     _, effects = played(*RINGING, Received(again))

@@ -38,12 +38,14 @@ def play(button: Button, *seen: Edge | Look) -> tuple[Button, list[Event]]:
     return button, events
 
 
+@pytest.mark.promise("R07")
 def test_the_first_edge_is_a_press_at_once() -> None:
     button, events = play(Button(bounce=BOUNCE), Edge(True, 1.0))
     assert events == [Pressed(1.0)]
     assert button.contact is Contact.CLOSED
 
 
+@pytest.mark.promise("R07")
 def test_a_5_ms_tap_is_a_press() -> None:
     button, events = play(Button(bounce=BOUNCE), Edge(True, 1.0), Edge(False, 1.005))
     assert next_look(button) == pytest.approx(1.005 + BOUNCE)
@@ -207,6 +209,7 @@ def test_whatever_is_seen_presses_and_faults_come_in_turn(history: list[tuple[bo
     assert (button.contact in (Contact.STUCK, Contact.FREEING)) == stuck
 
 
+@pytest.mark.promise("R07")
 @given(
     presses=st.lists(
         st.tuples(

@@ -107,6 +107,7 @@ def test_every_event_in_every_state_is_defined(state: State, event: Event) -> No
         assert effects == [Ignored(event, state)]
 
 
+@pytest.mark.promise("R07")
 @pytest.mark.parametrize("state", State)
 def test_no_press_ever_closes_or_forgets(state: State) -> None:
     before, _ = played(*PATHS[state])
@@ -117,6 +118,7 @@ def test_no_press_ever_closes_or_forgets(state: State) -> None:
     assert after.presses == before.presses + 1
 
 
+@pytest.mark.promise("R01")
 @pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
 @pytest.mark.parametrize(
     "event",
@@ -140,6 +142,7 @@ def test_only_attendance_cancel_or_a_told_close_end_a_request(state: State, even
     assert after.request_id == "r1"
 
 
+@pytest.mark.promise("R01")
 @pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
 def test_attendance_closes_every_request_and_ends_its_call(state: State) -> None:
     after, effects = step(played(*PATHS[state])[0], Attend())
@@ -148,6 +151,7 @@ def test_attendance_closes_every_request_and_ends_its_call(state: State) -> None
     assert [closed.request_id for closed in after.closed] == ["r1"]
 
 
+@pytest.mark.promise("R01")
 def test_cancel_while_talking_does_not_close() -> None:
     talking, _ = played(*PATHS[State.TALKING])
     assert step(talking, Cancel())[0] == talking
@@ -173,6 +177,7 @@ def test_a_seat_may_close_and_the_call_ends_with_it() -> None:
     assert effects == [StopCall(), Show(View(LampSign.OFF, "ready"))]
 
 
+@pytest.mark.promise("R07")
 def test_a_press_lights_the_lamp_before_anything_else_is_known() -> None:
     for link in Link:
         idle, _ = step(RequestState(), LinkChanged(link))
@@ -181,6 +186,7 @@ def test_a_press_lights_the_lamp_before_anything_else_is_known() -> None:
         assert effects == [SendRequest(), Show(view(after))]
 
 
+@pytest.mark.promise("R07")
 def test_pressing_again_reassures_in_words() -> None:
     sent, _ = played(*PATHS[State.SENT])
     after, effects = step(sent, PRESS)
@@ -198,6 +204,7 @@ def test_pressing_again_and_again_raises_urgency_but_never_lowers_it() -> None:
     assert played(*[PRESS] * 10, start=emergency)[0].priority is Priority.EMERGENCY
 
 
+@pytest.mark.promise("R04")
 @given(st.lists(st.sampled_from(EVENTS), max_size=30))
 def test_the_bed_never_claims_more_than_the_desk_has_said(events: list[Event]) -> None:
     """ "Sent" and beyond only while the link is up and the desk has acknowledged this very request."""
@@ -231,6 +238,7 @@ def test_nobody_is_asked_to_press_a_button_that_is_stuck() -> None:
     assert effects == [Show(View(LampSign.OFF, "ready"))]
 
 
+@pytest.mark.promise("R04")
 def test_a_lost_link_takes_back_what_was_claimed() -> None:
     for state in (State.SENT, State.QUEUED, State.DEFERRED, State.RINGING):
         after, effects = played(*PATHS[state], LinkChanged(Link.DOWN))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -12,6 +13,8 @@ from kiosk.bedside.request_events import Link, State
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason
 from tests.unit.ward_model import ModelBed, ModelPage, ModelWard
+
+pytestmark = pytest.mark.promise("R01", "R09")
 
 BEDS, SEATS = 3, 2
 PATIENCE = 200

@@ -1,0 +1,30 @@
+"""Every test may name the requirements it proves: ``@pytest.mark.promise("R07")``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.promises import Record
+
+# A busy machine is slow, not wrong: no test asserts a time.
+settings.register_profile("ward", deadline=None)
+settings.load_profile("ward")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promises", type=Path, metavar="FILE", help="write which promise's tests passed, as JSON")
+    parser.addoption("--only-promises", action="store_true", help="run only tests that prove a promise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Record(config.getoption("--promises")), "promises")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--only-promises"):
+        left_out = [item for item in items if item.get_closest_marker("promise") is None]
+        items[:] = [item for item in items if item.get_closest_marker("promise") is not None]
+        config.hook.pytest_deselected(items=left_out)

@@ -1,0 +1,42 @@
+"""``kiosk bench``: the names it knows and what it refuses, in words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from kiosk.cli import EXIT_ERROR, main
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A command sets what is logged; afterwards it is as it was."""
+    logger = logging.getLogger("kiosk")
+    before = logger.level
+    yield
+    logger.setLevel(before)
+
+
+def test_the_benches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    shown = capsys.readouterr().out
+    assert "{call,faults}" in shown
+
+
+@pytest.mark.parametrize("presses", ["0", "-3", "many", "1000001", "²"])
+def test_a_number_of_presses_that_cannot_be_made_is_refused(
+    presses: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "faults", f"--presses={presses}"])
+    assert ended.value.code == EXIT_ERROR
+    assert "allowed is 1 to 1000000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--presses", "5"], ["--seed", "5"]])
+def test_what_belongs_to_the_other_bench_is_said(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "call", *option]) == EXIT_ERROR
+    assert "--presses and --seed belong to kiosk bench faults" in capsys.readouterr().err
