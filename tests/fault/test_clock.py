@@ -16,6 +16,7 @@ from tests.bedsides import bed_settings, bedside_running
 from tests.desks import BED, RunningDesk
 
 READS_THE_WALL_CLOCK = {
+    "bedside/journal_file.py": "an age survives a reboot by the date it began",
     "bedside/trace.py": "moments of two machines are compared",
     "bench/": "a browser's moments are compared",
     "cli.py": "tickets and codes are dated",

@@ -32,9 +32,9 @@ MARKED = """
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An empty project with our plug-in."""
-    pytester.syspathinsert(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest("from tests.conftest import *")
     pytester.makeini("[pytest]\nmarkers = promise(*ids)\naddopts = --strict-markers -p no:asyncio\n")
     return pytester
