@@ -128,7 +128,8 @@ class Books:
         elif talking and reason is EndReason.HANGUP:
             self.move_request(request, "hang_up", call_id=None, declined=frozenset())
         else:
-            declined = request.declined | {lease.seat}
+            # The seat of a bed that was lost has declined nothing: it rings again as soon as the bed is back.
+            declined = request.declined if reason is EndReason.BED_LOST else request.declined | {lease.seat}
             self.move_request(request, "break" if talking else "release", call_id=None, declined=declined)
         self.free_seat(lease, lost=seat_lost)
 
