@@ -15,7 +15,7 @@ Rule 3. One control, one meaning: a cancel button that hung up a call when it we
 then held, because a weak hand holds on.
 
 Rule 4. Whatever changes what must survive a power cut is kept before anything is sent; of a call that was on,
-only that people have spoken.
+only that people have spoken. The lamp comes before that: it says only what is true already, and waits for no disk.
 
 Rule 5. Whatever moves the request, the relay towards the certified nurse call follows (``other_bell.py``).
 
@@ -50,7 +50,7 @@ from kiosk.bedside.bed_events import (
     SwitchRelay,
 )
 from kiosk.bedside.call_events import Emit, Kind
-from kiosk.bedside.request_events import Link
+from kiosk.bedside.request_events import Link, Reassure, Show
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, EndReason, ErrorCode, OpenRequest
 
@@ -114,8 +114,9 @@ class Bed:
         if kept.says_the_same_as(self._kept):
             return
         self._kept = kept
-        sends = [place for place, effect in enumerate(self._effects) if isinstance(effect, Send)]
-        self._effects.insert(sends[0] if sends else len(self._effects), Keep(kept))
+        shows = [effect for effect in self._effects if isinstance(effect, Show | Reassure)]
+        others = [effect for effect in self._effects if not isinstance(effect, Show | Reassure)]
+        self._effects = [*shows, Keep(kept), *others]
 
     # -- buttons
 

@@ -88,9 +88,7 @@ class Bedside(Listener):
             ),
             devices=devices.faults,
         )
-        self._keeper = Keeper(
-            journal, report=lambda fault: self._do(bed_events.DeviceChanged("journal", fault)), kept=self._kept
-        )
+        self._keeper = Keeper(journal, report=self._journal_changed, kept=self._kept)
         self._media = CallMedia(
             devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
         )
@@ -262,6 +260,10 @@ class Bedside(Listener):
             message = msgspec.structs.replace(message, id=self._client.new_id())
         self._client.send(message)
 
+    def _journal_changed(self, fault: str) -> None:
+        self._do(bed_events.DeviceChanged("journal", fault))
+        self._say_status(self.told)
+
     def _kept(self, kept: Kept, ago: float) -> None:
         if kept.request is not None:
             self._watchers.trace("request_on_disk", ago=ago)
@@ -270,8 +272,12 @@ class Bedside(Listener):
         self._devices.lamp.show(LAMP[view.lamp])
         self._watchers.trace("lamp")
         told = words(view, self._settings.bed.language)
-        self._notifier.status(told)
+        self._say_status(told)
         self._watchers.view(view, told)
+
+    def _say_status(self, told: str) -> None:
+        fault = self._bed.devices.journal
+        self._notifier.status(f"{told} [journal: {fault}]" if fault else told)
 
     def _switch_relay(self, closed: bool) -> None:
         if self._devices.relay is None:

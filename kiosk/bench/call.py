@@ -23,6 +23,7 @@ from kiosk.bench import process
 from kiosk.bench.chromium import chromium, page_says
 from kiosk.bench.figures import HEADLINE, Budget, Figure
 from kiosk.bench.plain_call import PlainCall, plain_calls
+from kiosk.bench.restart import one_restart
 from kiosk.demo.run import demo_settings
 from kiosk.demo.ward import BedProcess, Ward
 from kiosk.errors import BudgetMissed, KioskError
@@ -30,6 +31,7 @@ from kiosk.media.interfaces import LOOPBACK
 
 CALLS, QUICK_CALLS = 25, 8
 CANCELS, QUICK_CANCELS = 20, 4
+RESTARTS, QUICK_RESTARTS = 5, 2
 BASELINE_CALLS, QUICK_BASELINE_CALLS = 20, 4
 WARM_UP_CALLS = 1
 """A browser's first call is slower; the seat page is warmed by its sign-in, but codecs are not."""
@@ -40,10 +42,12 @@ SETTLE_S = 1.0
 IDLE_S = 5.0
 
 LAMP = Budget(50, 20)
+ON_DISK = Budget(50, 20)
 RING = Budget(150, 60)
 FIRST_PICTURE = Budget(200, 50)
 FIRST_SOUND = Budget(250, 100)
 CANCEL = Budget(1000, 100)
+RESTART = Budget(5000, 2000)
 MAX_RSS_MB = 150
 MAX_IDLE_CPU = 0.02
 
@@ -56,6 +60,7 @@ class Measured:
 
     calls: Sequence[Moments]
     cancels: Sequence[Moments]
+    restarts: Sequence[float]
     plain: Sequence[PlainCall]
     idle_cpu: float
     idle_rss_mb: float
@@ -100,6 +105,11 @@ async def _measure(ward: Ward, browser: Browser, desk_url: str, *, quick: bool) 
         busy_cpu = (process.cpu_s(pid) - before) / sum(call[-1][1] - call[0][1] for call in calls)
         busy_rss_mb = process.rss_mb(pid)
         cancels = [await _one_cancel(bed, page) for _ in range(QUICK_CANCELS if quick else CANCELS)]
+        restarts = []
+        await _press(bed, page)
+        for _ in range(QUICK_RESTARTS if quick else RESTARTS):
+            bed, seconds = await one_restart(ward, bed)
+            restarts.append(seconds * 1000)
     finally:
         await bed.stop()
     plain = await plain_calls(
@@ -109,7 +119,7 @@ async def _measure(ward: Ward, browser: Browser, desk_url: str, *, quick: bool) 
         talk_s=TALK_S,
         video=ward.settings.video,
     )
-    return Measured(calls, cancels, plain, idle_cpu, idle_rss_mb, busy_cpu, busy_rss_mb)
+    return Measured(calls, cancels, restarts, plain, idle_cpu, idle_rss_mb, busy_cpu, busy_rss_mb)
 
 
 def _report(measured: Measured, video: settings.Video) -> int:
@@ -145,6 +155,7 @@ def _figures(measured: Measured) -> list[Figure]:
     plain = measured.plain
     return [
         Figure("edge → lamp", spans("edge", "lamp"), LAMP),
+        Figure("edge → press on disk", spans("edge", "request_on_disk"), ON_DISK),
         Figure("press → the desk has it", spans("edge", "taken")),
         Figure("press → the seat rings", spans("edge", "seat ringing"), RING),
         Figure("ringing → media connected, gate closed", spans("seat ringing", "seat pc_connected")),
@@ -167,6 +178,7 @@ def _figures(measured: Measured) -> list[Figure]:
             [call.sound_at_the_bed for call in plain],
         ),
         Figure("cancel → the ring stops", spans("cancel", "seat call_ended", measured.cancels), CANCEL),
+        Figure("kill -9 → the desk has the request again", measured.restarts, RESTART),
     ]
 
 

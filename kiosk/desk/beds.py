@@ -125,7 +125,7 @@ def reconcile(books: Books, request: Request) -> None:
     elif told.phase is Phase.ANSWERED:
         answered(books, request)
     elif lease is not None:
-        books.end(lease, EndReason.FAILED)
+        books.end(lease, EndReason.BED_LOST)
     elif "ask" in REQUEST[request.state]:
         books.move_request(request, "ask", declined=frozenset())
 

@@ -149,7 +149,8 @@ class Books:
         elif talking and reason is EndReason.HANGUP:
             self.move_request(request, "hang_up", call=call, call_id=None, declined=frozenset())
         else:
-            declined = request.declined | {lease.seat}
+            # The seat of a bed that was lost has declined nothing: it rings again as soon as the bed is back.
+            declined = request.declined if reason is EndReason.BED_LOST else request.declined | {lease.seat}
             signal = "break" if talking else "release"
             self.move_request(request, signal, call=call, call_id=None, declined=declined)
         self.free_seat(lease, lost=seat_lost)

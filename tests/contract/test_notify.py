@@ -183,6 +183,23 @@ async def test_a_bed_is_ready_before_its_desk_is_reached_and_says_that_it_is_not
     )
 
 
+@pytest.fixture
+def no_disk(tmp_path: Path) -> None:
+    """A file where the journal's folder should be."""
+    (tmp_path / "state").write_text("not a folder")
+
+
+async def test_a_bed_that_can_keep_nothing_works_and_says_so(
+    no_disk: None, bed: asyncio.subprocess.Process, systemd: Systemd
+) -> None:
+    fault = "[journal: cannot be written: Not a directory]"
+    await systemd.until(f"STATUS=Not connected. Please use the other bell. {fault}")
+    assert bed.stdin is not None
+    bed.stdin.write(b"call tap\n")
+    heard = "We heard you, but nobody can be reached. Please use the other bell. We keep trying."
+    await systemd.until(f"STATUS={heard} {fault}")
+
+
 async def test_a_bed_feeds_the_watchdog_while_its_desk_cannot_be_reached(
     bed: asyncio.subprocess.Process, systemd: Systemd
 ) -> None:

@@ -32,7 +32,19 @@ def test_a_bed_that_is_gone_keeps_its_request_and_frees_the_seat(ward: Ward) -> 
     board = ward.desk.ledger.board(ward.desk.ledger.seats["bert"], now=ward.now, rules=Rules())
     assert (board.requests[0].online, board.beds_offline, board.beds_online) == (False, ("bed-1",), 0)
     ward.bed("bed-1", request=OpenRequest(request_id="r-bed-1", age=2000))
-    assert ward.lease("bed-1").seat == "bert"
+    assert ward.lease("bed-1").seat == "anna", "she has declined nothing"
+
+
+@pytest.mark.parametrize("talked", [False, True])
+def test_when_a_bed_crashed_in_a_call_its_seat_rings_again_as_soon_as_it_is_back(talked: bool) -> None:
+    ward = Ward(wrap_up_s=0)
+    ward.seat("anna")
+    ward.bed("bed-1")
+    ward.press("bed-1")
+    ward.talks("bed-1") if talked else ward.rings("bed-1")
+    ward.does(Left("bed-1"))
+    ward.bed("bed-1", request=OpenRequest(request_id="r-bed-1", age=2000))
+    assert ward.rings("bed-1") == "anna", "nobody else is there, and the patient waits"
 
 
 def test_a_talk_outlives_the_beds_link(ward: Ward) -> None:

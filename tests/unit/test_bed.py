@@ -145,7 +145,7 @@ def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
 
 def test_a_press_is_told_to_the_desk_and_asks_for_its_word() -> None:
     _, effects = played(LinkUp(30.0), PRESS)
-    assert effects[1] == Send(wire.Request(request=OpenRequest(request_id="r1", age=0)), acknowledged=True)
+    assert effects[-1] == Send(wire.Request(request=OpenRequest(request_id="r1", age=0)), acknowledged=True)
 
 
 def test_the_snapshot_tells_place_request_closes_and_devices() -> None:
@@ -340,9 +340,9 @@ def kept(effects: list[Effect]) -> list[Kept]:
     return [effect.kept for effect in effects if isinstance(effect, Keep)]
 
 
-def test_a_press_is_kept_before_it_is_sent() -> None:
+def test_on_a_press_the_lamp_is_first_then_the_disk_then_the_desk() -> None:
     _, effects = played(LinkUp(30.0), PRESS)
-    assert [type(effect) for effect in effects[:2]] == [Keep, Send]
+    assert [type(effect) for effect in effects] == [request_events.Show, Keep, Send]
     assert kept(effects) == [Kept(request=KeptRequest(request_id="r1", age=0))]
 
 
