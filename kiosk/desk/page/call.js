@@ -25,7 +25,7 @@ const VIDEO = 2;
 const RING_GUARD_MS = 5000;
 const CONNECT_TIMEOUT_MS = 10_000; // that of the bed (kiosk/bedside/call.py)
 const ABSENT_SHOWN_MS = 2000;
-const ABSENT_TOLD_MS = 2750; // the bed notices by itself after 2.5 s, unless only our direction is dead
+const ABSENT_TOLD_MS = 2500; // the bed's own limit; what it notices as well does no harm
 const CONNECTED_ONCE = new Set(["connected", "disconnected"]);
 const REBUILD_GUARD_MS = 16_000; // the bed gives up first: it tries twice, 5 s each
 
