@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiosk.bedside.journal import MAX_AWAY_MS, Kept, KeptRequest, Record, Replay, encode, scan, told
@@ -31,6 +31,8 @@ KEPT = st.builds(
     ).map(tuple),
 )
 HISTORIES = st.lists(KEPT, min_size=1, max_size=6)
+EVERY_BYTE = settings(max_examples=50, deadline=None)
+"""An example is some thousand damaged journals."""
 RAISED = KeptRequest(request_id="r1", age=0)
 PRESS = Kept(request=RAISED)
 AGAIN = Kept(request=KeptRequest(request_id="r1", age=900, presses=2))
@@ -51,6 +53,7 @@ def test_an_empty_journal_holds_nothing_and_is_in_order() -> None:
     assert scan(b"").seq == 0
 
 
+@settings(deadline=None)
 @given(HISTORIES)
 def test_the_newest_record_is_what_survives(history: list[Kept]) -> None:
     raw = b"".join(written(history))
@@ -58,6 +61,7 @@ def test_the_newest_record_is_what_survives(history: list[Kept]) -> None:
     assert (scan(raw).damage, scan(raw).seq) == ("", len(history))
 
 
+@EVERY_BYTE
 @given(HISTORIES)
 def test_a_journal_cut_anywhere_tells_the_last_record_that_is_whole(history: list[Kept]) -> None:
     records = written(history)
@@ -72,6 +76,7 @@ def test_a_journal_cut_anywhere_tells_the_last_record_that_is_whole(history: lis
         assert bool(replay.damage) == (over > 1), "only a lone newline of the next record goes unsaid"
 
 
+@EVERY_BYTE
 @given(HISTORIES, st.integers(1, 255))
 def test_one_damaged_byte_anywhere_costs_no_record_but_its_own(history: list[Kept], damage: int) -> None:
     records = written(history)
@@ -85,6 +90,7 @@ def test_one_damaged_byte_anywhere_costs_no_record_but_its_own(history: list[Kep
         raw[place] ^= damage
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400) | st.lists(st.sampled_from([b"\n", b" ", b"00000000 {}", *written([PRESS, DONE])])))
 def test_whatever_the_file_holds_nothing_is_raised_and_nothing_invented(raw: bytes | list[bytes]) -> None:
     content = raw if isinstance(raw, bytes) else b"".join(raw)
