@@ -19,7 +19,10 @@ the link, since media go directly; ``ANSWERED`` outlives it, since what the nurs
 Rule 3. A request that the desk gives back (we forgot it in a power cut) is asserted anew: meanwhile the desk may
 have let it go for a newer one.
 
-Rule 4. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
+Rule 4. When nobody has answered for too long, the desk says so, and then the bed does: "use the other bell". A lost
+link does not end this; an answer does.
+
+Rule 5. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
 
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
@@ -46,6 +49,7 @@ from kiosk.bedside.request_events import (
     LampSign,
     Link,
     LinkChanged,
+    LocalAlarmed,
     Press,
     Reassure,
     SeatRings,
@@ -90,6 +94,8 @@ class RequestState:
     call_seat: str | None = None
     fence: int = 0
     closed: tuple[ClosedRequest, ...] = ()
+    alarm: bool = False
+    """Nobody has answered for too long; the desk said so, and only the desk, an answer or a close ends it."""
 
     @property
     def priority(self) -> Priority:
@@ -111,15 +117,16 @@ _WAITING: dict[type[Event], State] = {
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
     State.IDLE: {Press: State.UNSENT, LinkChanged: State.IDLE, Held: State.UNSENT},
-    State.UNSENT: {**_WAITING, Press: State.UNSENT},
-    State.SENT: {**_WAITING, Press: State.SENT},
-    State.QUEUED: {**_WAITING, Press: State.QUEUED},
-    State.DEFERRED: {**_WAITING, Press: State.UNSENT},
+    State.UNSENT: {**_WAITING, Press: State.UNSENT, LocalAlarmed: State.UNSENT},
+    State.SENT: {**_WAITING, Press: State.SENT, LocalAlarmed: State.SENT},
+    State.QUEUED: {**_WAITING, Press: State.QUEUED, LocalAlarmed: State.QUEUED},
+    State.DEFERRED: {**_WAITING, Press: State.UNSENT, LocalAlarmed: State.DEFERRED},
     State.RINGING: {
         **_WAITING,
         Press: State.RINGING,
         Taken: State.RINGING,
         SeatStopped: State.SENT,
+        LocalAlarmed: State.RINGING,
     },
     State.TALKING: {
         **_TO_IDLE,
@@ -162,9 +169,12 @@ def view(request: RequestState) -> View:
         idle_prompts = {Link.UP: "ready", Link.DOWN: "no_link", Link.REFUSED: "not_registered"}
         return View(LampSign.OFF, idle_prompts[link])
     if state is State.UNSENT:
-        return View(LampSign.HEARD, "heard" if link is Link.UP else "use_other_bell")
+        heard = "alarm" if request.alarm else "heard"
+        return View(LampSign.HEARD, heard if link is Link.UP else "use_other_bell")
     if state is State.TALKING:
         return View(LampSign.TALKING, "talking")
+    if request.alarm:
+        return View(LampSign.WAITING, "alarm")
     return View(LampSign.WAITING, state.value, request.place if state is State.QUEUED else 0)
 
 
@@ -190,7 +200,7 @@ def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
 
 def _is_foreign(request: RequestState, event: Event) -> bool:
     """Word from the desk about another request than the open one."""
-    return isinstance(event, Taken | ClosedAtDesk) and event.request_id != request.request_id
+    return isinstance(event, Taken | ClosedAtDesk | LocalAlarmed) and event.request_id != request.request_id
 
 
 def _confirm_close(request: RequestState, event: Event) -> tuple[RequestState, list[Effect]]:
@@ -257,7 +267,13 @@ def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:
 
 def _connected(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, CallConnected)
-    return replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence), [SendRequest()]
+    after = replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence, alarm=False)
+    return after, [SendRequest()]
+
+
+def _local_alarmed(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, LocalAlarmed)
+    return replace(after, alarm=event.on), []
 
 
 def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -278,6 +294,7 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     Taken: _taken,
     ClosedAtDesk: _closed_at_desk,
     Held: _held,
+    LocalAlarmed: _local_alarmed,
     SeatRings: _rings,
     SeatStopped: _unchanged,
     CallConnected: _connected,

@@ -105,6 +105,14 @@ class Held:
 
 
 @dataclass(frozen=True)
+class LocalAlarmed:
+    """The desk says that nobody has answered for too long, or that this is over."""
+
+    request_id: str
+    on: bool
+
+
+@dataclass(frozen=True)
 class SeatRings:
     """A seat's page shows the invitation and rings."""
 
@@ -145,6 +153,7 @@ Event = (
     | Taken
     | ClosedAtDesk
     | Held
+    | LocalAlarmed
     | SeatRings
     | SeatStopped
     | CallConnected

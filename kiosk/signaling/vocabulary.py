@@ -72,6 +72,8 @@ class EndReason(enum.StrEnum):
     SEAT_LOST = "seat_lost"
     BED_LOST = "bed_lost"
     ANSWERED_ELSEWHERE = "answered_elsewhere"
+    PREEMPTED = "preempted"
+    """The seat was needed for an emergency; the request waits on."""
 
 
 class CloseReason(enum.StrEnum):
