@@ -94,6 +94,8 @@ class RequestState:
     call_seat: str | None = None
     fence: int = 0
     closed: tuple[ClosedRequest, ...] = ()
+    asked_at: float = 0.0
+    """When the press came that asked again after an answer, if one did."""
     alarm: bool = False
     """Nobody has answered for too long; the desk said so, and only the desk, an answer or a close ends it."""
 
@@ -195,6 +197,7 @@ def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
         call_seat=request.call_seat,
         fence=request.fence,
         spoken=request.spoken,
+        waited=max(0, round((now - request.asked_at) * 1000)) if request.asked_at > request.opened_at else None,
     )
 
 
@@ -219,6 +222,8 @@ def _press(before: RequestState, after: RequestState, event: Event) -> _Step:
         after = replace(after, request_id=event.request_id, opened_at=event.at, presses=1, spoken=False, place=0)
     else:
         after = replace(after, presses=before.presses + 1)
+    if before.state is State.ANSWERED:
+        after = replace(after, asked_at=event.at)
     return after, [SendRequest()]
 
 
@@ -256,6 +261,7 @@ def _held(before: RequestState, after: RequestState, event: Event) -> _Step:
         state=State.ANSWERED if told.phase is Phase.ANSWERED else State.UNSENT,
         request_id=told.request_id,
         opened_at=event.at - told.age / 1000,
+        asked_at=0.0 if told.waited is None else event.at - told.waited / 1000,
         presses=told.presses,
         spoken=told.spoken,
     ), [SendRequest()]

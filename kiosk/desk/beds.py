@@ -121,7 +121,8 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
         held = merged(books, older, told)
     elif held is None:
         opened_at = books.now - told.age / 1000
-        held = Request(told, user_id, group, opened_at, waited_since=opened_at)
+        waited = told.age if told.waited is None else told.waited
+        held = Request(told, user_id, group, opened_at, waited_since=books.now - waited / 1000)
     spoken = held.told.spoken or told.spoken
     priority = max(held.told.priority, told.priority)
     held = replace(held, told=msgspec.structs.replace(told, spoken=spoken, priority=priority), group=group)

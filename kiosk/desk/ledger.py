@@ -292,6 +292,7 @@ class Ledger:
             seat=told.seat,
             phase=phase,
             spoken=told.spoken,
+            waited=max(0, round((now - request.waited_since) * 1000)),
         )
 
 

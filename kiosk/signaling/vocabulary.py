@@ -131,6 +131,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     fence: Fence = 0
     spoken: bool = False
     """Speech has really flowed both ways in some call of this request."""
+    waited: Millis | None = None
+    """How long nobody has answered: since the press that opened it or asked again; None = as long as ``age``."""
 
 
 class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -229,6 +229,17 @@ def test_a_desk_that_was_just_started_takes_the_age_the_bed_tells() -> None:
     assert line.alerts == 1
 
 
+def test_a_new_desk_does_not_count_the_time_before_the_press_that_asked_again() -> None:
+    ward = Ward(**TIMES)
+    ward.bed("bed-1", request=OpenRequest(request_id="r-bed-1", age=9_000_000, waited=170_000))
+    assert stage(ward) is Stage.USUAL
+    ward.waits(11)
+    assert stage(ward) is Stage.OVERDUE
+    ward.bed("bed-1")
+    (held,) = ward.all_of("bed-1", wire.RequestHeld)
+    assert (held.request.age, held.request.waited) == (9_011_000, 181_000)
+
+
 def test_a_talk_that_a_new_desk_learns_of_is_not_overdue_however_old() -> None:
     ward = Ward(**TIMES)
     told = OpenRequest(

@@ -322,3 +322,14 @@ def test_an_alarm_for_another_request_or_for_one_that_is_answered_changes_nothin
         after, effects = step(request, event)
         assert after is request
         assert effects == [Ignored(event, request.state)]
+
+
+def test_how_long_nobody_has_answered_is_told_from_the_press_that_asked_again() -> None:
+    asked_again, _ = played(*PATHS[State.ANSWERED], Press(110.0, "unused"), Press(112.0, "unused"))
+    told = open_request(asked_again, now=115.0)
+    assert told is not None
+    assert (told.age, told.waited) == (105_000, 5_000)
+    given_back, _ = played(Held(told, 200.0))
+    again = open_request(given_back, now=201.0)
+    assert again is not None
+    assert (again.age, again.waited) == (106_000, 6_000)
