@@ -51,6 +51,8 @@ def in_words(kind: schema.Type) -> str:
         return f"text in quotes{most}"
     if isinstance(kind, schema.VarTupleType):
         return f"a list [ … ], each {in_words(kind.item_type)}"
+    if isinstance(kind, schema.DictType):
+        return f"a table {{ KEY = VALUE, … }}, each key and each value {in_words(kind.value_type)}"
     assert isinstance(kind, schema.StructType), f"no words for {kind}"
     return f"a table of {', '.join(field.encode_name for field in kind.fields)}"
 

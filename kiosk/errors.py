@@ -71,12 +71,13 @@ MAX_QUOTED = 200
 def explain(error: Exception) -> tuple[str, str]:
     """What a ``msgspec.ValidationError`` says is wrong, and where: ``("Expected `int`, got `str`", "a.b[0]")``.
 
-    msgspec places a field that is missing or unknown at its parent; here it is where it should be. What was
+    msgspec places a field that is missing or unknown at its parent; here it is where it should be; a wrong key or
+    value of a table of free keys is at the table. What was
     received may be repeated: that is cut short, and cannot break a log's line.
     """
     head, found, tail = str(error).rpartition(" - at `")
     what, path = (head, tail) if found else (tail, "")
-    where = path.rstrip("`").removeprefix("$").removeprefix(".")
+    where = path.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".").removesuffix("[...]")
     field = _WHOLE_FIELD.fullmatch(what)
     if field:
         where = f"{where}.{field[1]}".removeprefix(".")

@@ -38,6 +38,7 @@ Gpio = Annotated[int, Meta(ge=0, le=27)]
 OptionalGpio = Gpio | Literal["none"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Folder = Annotated[str, Meta(pattern=r"^[^\x00]+$", description="the name of a folder, in quotes")]
+Waiting = Annotated[float, Meta(gt=0, le=86_400)]
 _PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}))?"
 DeskUrl = Annotated[
     str,
@@ -198,6 +199,16 @@ class Desk(_Section, frozen=True, kw_only=True):
     on_all_busy: Literal["queue", "retry_later"] = "queue"
     close_from_seat: bool = False
     """Whether a seat may close a request after speech has really flowed both ways."""
+    overdue: Waiting = 180.0
+    """Seconds without an answer after which a request sounds at all seats of its group, and any may take it."""
+    realert: Annotated[float, Meta(ge=5, le=86_400)] = 180.0
+    """Seconds after which an overdue request sounds again."""
+    backup_after: Waiting = 420.0
+    """Seconds without an answer after which the backup group's seats see the request and may be allocated."""
+    local_alarm_after: Waiting = 600.0
+    """Seconds without an answer after which the bed is told to give its own alarm."""
+    backup_groups: dict[Name, Name] = {}
+    """Which group helps which: ``{ "ward-3" = "ward-4" }``; a group that is not named has no backup."""
     history_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
     """How long the requests' timelines are kept."""
     seats: tuple[Seat, ...] = ()
@@ -351,6 +362,14 @@ def _check_together(settings: Settings, *, where: str) -> None:
         raise SettingsError(
             f"{where}: desk.{given} = {shown(getattr(desk, given))}: needs desk.{missing} too; give both or neither"
         )
+    if not desk.overdue <= desk.backup_after <= desk.local_alarm_after:
+        raise SettingsError(
+            f"{where}: desk.overdue = {desk.overdue:g}, desk.backup_after = {desk.backup_after:g},"
+            f" desk.local_alarm_after = {desk.local_alarm_after:g}: none may be earlier than the one before it"
+        )
+    for group, backup in desk.backup_groups.items():
+        if group == backup:
+            raise SettingsError(f"{where}: desk.backup_groups.{group} = {shown(backup)}: allowed is another group")
     seats: dict[str, int] = {}
     for number, seat in enumerate(desk.seats):
         first = seats.setdefault(seat.user_id, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import strategies as st
 
 from kiosk import settings
@@ -62,6 +63,19 @@ MEDIA = st.builds(
     ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
     interfaces=st.lists(TEXT, max_size=2).map(tuple),
 )
+WAITS = st.lists(st.floats(0, 86_400, exclude_min=True), min_size=3, max_size=3).map(sorted)
+BACKUPS = st.dictionaries(NAMES, NAMES, max_size=3).map(
+    lambda groups: {group: backup for group, backup in groups.items() if group != backup}
+)
+
+
+def _with_waits(desk: settings.Desk, waits: list[float]) -> settings.Desk:
+    overdue, backup_after, local_alarm_after = waits
+    return msgspec.structs.replace(
+        desk, overdue=overdue, backup_after=backup_after, local_alarm_after=local_alarm_after
+    )
+
+
 DESKS = st.builds(
     settings.Desk,
     host=st.sampled_from(["127.0.0.1", "10.1.2.3", "::", "desk"]),
@@ -73,6 +87,8 @@ DESKS = st.builds(
     next_round=st.floats(0, 600, exclude_min=True),
     on_all_busy=st.sampled_from(["queue", "retry_later"]),
     close_from_seat=st.booleans(),
+    realert=st.floats(5, 86_400),
+    backup_groups=BACKUPS,
     history_days=st.integers(1, 36_500),
     seats=SEATS,
     ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
@@ -101,7 +117,7 @@ def _settings(draw: st.DrawFn) -> Settings:
         video=draw(VIDEO),
         media=draw(MEDIA),
         state=settings.State(folder=draw(FOLDERS)),
-        desk=draw(DESKS),
+        desk=_with_waits(draw(DESKS), draw(WAITS)),
     )
 
 

@@ -174,6 +174,9 @@ class Bed:
     def _held(self, message: wire.RequestHeld) -> None:
         self._request_step(request_events.Held(message.request, self._now))
 
+    def _local_alarm(self, message: wire.LocalAlarm) -> None:
+        self._request_step(request_events.LocalAlarmed(message.request_id, message.on))
+
     def _allocated(self, message: wire.Allocated) -> None:
         if message.request_id != self.request.request_id:
             self._effects.append(Send(wire.Cancel(call_id=message.call_id)))
@@ -244,7 +247,7 @@ class Bed:
     def _switch_relay(self) -> None:
         before, self.relay_closed = (
             self.relay_closed,
-            other_bell.relay_closed(self.request, before=self.relay_closed),
+            other_bell.relay_closed(self.request, before=self.relay_closed, escalated=self.request.alarm),
         )
         if self.relay_closed is not before:
             self._effects.append(SwitchRelay(self.relay_closed))
@@ -346,6 +349,7 @@ _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
     wire.RequestTaken: Bed._taken,
     wire.RequestClosed: Bed._closed,
     wire.RequestHeld: Bed._held,
+    wire.LocalAlarm: Bed._local_alarm,
     wire.Allocated: Bed._allocated,
     wire.Ringing: Bed._ringing,
     wire.Answer: Bed._answer,

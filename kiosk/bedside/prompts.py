@@ -45,6 +45,10 @@ PROMPTS: dict[str, dict[str, str]] = {
         "en": "All nurses are busy. Please wait a moment, or press again.",
         "zh": "护士正忙，请稍候，或再按一次。",
     },
+    "alarm": {
+        "en": "Nobody has come yet. Please use the other bell. We keep calling.",
+        "zh": "还没有人应答，请使用另一个呼叫铃。我们会继续呼叫。",
+    },
     "ringing": {
         "en": "A nurse's desk is ringing.",
         "zh": "正在呼叫护士。",

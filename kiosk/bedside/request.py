@@ -22,9 +22,12 @@ have let it go for a newer one.
 Rule 4. A bed that starts goes on where its journal ends. What the desk still has of it is not known: only an
 answered request stays answered, any other is unsent.
 
-Rule 5. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
+Rule 5. When nobody has answered for too long, the desk says so, and then the bed does: "use the other bell". A lost
+link does not end this; an answer does.
 
-Rule 6. Nobody is asked to press a button that is stuck: such a bed with no request open names the other bell.
+Rule 6. What lamp and words show is a function of the state (:func:`view`), so it cannot differ from it.
+
+Rule 7. Nobody is asked to press a button that is stuck: such a bed with no request open names the other bell.
 
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
@@ -54,6 +57,7 @@ from kiosk.bedside.request_events import (
     LampSign,
     Link,
     LinkChanged,
+    LocalAlarmed,
     Press,
     Reassure,
     Restored,
@@ -102,6 +106,10 @@ class RequestState:
     """In a talk: nothing comes through at the moment."""
     closed: tuple[ClosedRequest, ...] = ()
     button_stuck: bool = False
+    asked_at: float = 0.0
+    """When the press came that asked again after an answer, if one did."""
+    alarm: bool = False
+    """Nobody has answered for too long; the desk said so, and only the desk, an answer or a close ends it."""
 
     @property
     def priority(self) -> Priority:
@@ -129,16 +137,22 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Restored: State.UNSENT,
         ButtonChanged: State.IDLE,
     },
-    State.UNSENT: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.UNSENT},
-    State.SENT: {**_WAITING, Press: State.SENT, ButtonChanged: State.SENT},
-    State.QUEUED: {**_WAITING, Press: State.QUEUED, ButtonChanged: State.QUEUED},
-    State.DEFERRED: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.DEFERRED},
+    State.UNSENT: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.UNSENT, LocalAlarmed: State.UNSENT},
+    State.SENT: {**_WAITING, Press: State.SENT, ButtonChanged: State.SENT, LocalAlarmed: State.SENT},
+    State.QUEUED: {**_WAITING, Press: State.QUEUED, ButtonChanged: State.QUEUED, LocalAlarmed: State.QUEUED},
+    State.DEFERRED: {
+        **_WAITING,
+        Press: State.UNSENT,
+        ButtonChanged: State.DEFERRED,
+        LocalAlarmed: State.DEFERRED,
+    },
     State.RINGING: {
         **_WAITING,
         Press: State.RINGING,
         Taken: State.RINGING,
         SeatStopped: State.SENT,
         ButtonChanged: State.RINGING,
+        LocalAlarmed: State.RINGING,
     },
     State.TALKING: {
         **_TO_IDLE,
@@ -189,11 +203,14 @@ def view(request: RequestState) -> View:
         idle_prompts = {Link.UP: "ready", Link.DOWN: "no_link", Link.REFUSED: "not_registered"}
         return View(LampSign.OFF, idle_prompts[link])
     if state is State.UNSENT:
-        return View(LampSign.HEARD, "heard" if link is Link.UP else "use_other_bell")
+        heard = "alarm" if request.alarm else "heard"
+        return View(LampSign.HEARD, heard if link is Link.UP else "use_other_bell")
     if state is State.TALKING and request.interrupted:
         return View(LampSign.WAITING, "interrupted")
     if state is State.TALKING:
         return View(LampSign.TALKING, "talking")
+    if request.alarm:
+        return View(LampSign.WAITING, "alarm")
     return View(LampSign.WAITING, state.value, request.place if state is State.QUEUED else 0)
 
 
@@ -214,12 +231,13 @@ def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
         call_seat=request.call_seat,
         fence=request.fence,
         spoken=request.spoken,
+        waited=max(0, round((now - request.asked_at) * 1000)) if request.asked_at > request.opened_at else None,
     )
 
 
 def _is_foreign(request: RequestState, event: Event) -> bool:
     """Word from the desk about another request than the open one."""
-    return isinstance(event, Taken | ClosedAtDesk) and event.request_id != request.request_id
+    return isinstance(event, Taken | ClosedAtDesk | LocalAlarmed) and event.request_id != request.request_id
 
 
 def _confirm_close(request: RequestState, event: Event) -> tuple[RequestState, list[Effect]]:
@@ -238,6 +256,8 @@ def _press(before: RequestState, after: RequestState, event: Event) -> _Step:
         after = replace(after, request_id=event.request_id, opened_at=event.at, presses=1, spoken=False, place=0)
     else:
         after = replace(after, presses=before.presses + 1)
+    if before.state is State.ANSWERED:
+        after = replace(after, asked_at=event.at)
     return after, [SendRequest()]
 
 
@@ -286,6 +306,7 @@ def _reopened(request: RequestState, told: OpenRequest, at: float) -> RequestSta
         state=State.ANSWERED if told.phase is Phase.ANSWERED else State.UNSENT,
         request_id=told.request_id,
         opened_at=at - told.age / 1000,
+        asked_at=0.0 if told.waited is None else at - told.waited / 1000,
         presses=told.presses,
         spoken=told.spoken,
     )
@@ -297,7 +318,13 @@ def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:
 
 def _connected(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, CallConnected)
-    return replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence), [SendRequest()]
+    after = replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence, alarm=False)
+    return after, [SendRequest()]
+
+
+def _local_alarmed(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, LocalAlarmed)
+    return replace(after, alarm=event.on), []
 
 
 def _interrupted(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -329,6 +356,7 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     ClosedAtDesk: _closed_at_desk,
     Held: _held,
     Restored: _restored,
+    LocalAlarmed: _local_alarmed,
     SeatRings: _rings,
     SeatStopped: _unchanged,
     CallConnected: _connected,

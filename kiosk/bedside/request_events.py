@@ -114,6 +114,14 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class LocalAlarmed:
+    """The desk says that nobody has answered for too long, or that this is over."""
+
+    request_id: str
+    on: bool
+
+
+@dataclass(frozen=True)
 class SeatRings:
     """A seat's page shows the invitation and rings."""
 
@@ -172,6 +180,7 @@ Event = (
     | ClosedAtDesk
     | Held
     | Restored
+    | LocalAlarmed
     | SeatRings
     | SeatStopped
     | CallConnected

@@ -27,17 +27,25 @@ either, there is nothing to wait for.
 
 Rule 5. A kiosk whose link is lost keeps its request here, marked offline, and a talk goes on.
 
+Rule 6. Nothing waits in silence. What nobody answers goes from stage to stage (``escalation.py``): all seats of its
+group at once, the backup group, the bed's own alarm. Once it is overdue, any seat that sees it may take it by a
+click, and is reserved for it although it had not been ready; a seat that rings or talks is not.
+
+Rule 7. An emergency for which no seat is free takes one that is reserved or rings for a less urgent request: the
+least urgent, then youngest, gives way. It waits on with its age, and its seat has declined nothing. A talk is never
+broken, nor what a person took by a click, nor a reservation of the plain HTTP door.
+
 Seats                                             Requests
 =========  =====================================  ========  ====================================
 state      leaves by                              state     leaves by
 =========  =====================================  ========  ====================================
 offline    sign in → not_ready                    waiting   reserve → ringing, defer → deferred
-not_ready  choose, lose, resume → busy            ringing   accept → talking, release → waiting
-rest       choose, lose, resume → busy            talking   hang up → answered, break → waiting
-free       choose, lose, reserve → ringing        answered  ask again → waiting
-ringing    accept → busy, release → free, lose    deferred  ask again → waiting
+not_ready  choose, lose, take → ringing, resume   ringing   accept → talking, release → waiting
+rest       choose, lose, take → ringing, resume   talking   hang up → answered, break → waiting
+free       choose, lose, reserve, take → ringing  answered  ask again → waiting
+ringing    accept → busy, release → where it was  deferred  ask again → waiting, take → ringing
 busy       end → wrap_up, lose
-wrap_up    done → free, choose, lose
+wrap_up    done → where it was, choose, take
 =========  =====================================  ========  ====================================
 """
 
@@ -65,7 +73,8 @@ from kiosk.desk.allocation_events import (
     Timer,
 )
 from kiosk.desk.books import Books
-from kiosk.desk.ledger import Bed, LeaseState, Ledger, Request, Rules, Seat
+from kiosk.desk.escalation import alerted, escalated
+from kiosk.desk.ledger import Bed, LeaseState, Ledger, Request, Rules
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
 
@@ -158,11 +167,15 @@ def timed_out(books: Books, event: TimedOut) -> None:
     elif what == "wrap_up":
         seat = books.ledger.seats.get(whose)
         if seat is not None and seat.state is SeatState.WRAP_UP:
-            books.move_seat(whose, "done")
+            books.wrapped_up(whose)
     elif what == "round":
         request = books.ledger.requests.get(whose)
         if request is not None:
             books.keep(replace(request, declined=frozenset(), round_due=False))
+    elif what in ("escalate", "alert"):
+        request = books.ledger.requests.get(whose)
+        if request is not None:
+            books.keep(alerted(request) if what == "alert" else escalated(request, rules=books.rules))
     else:
         lease = books.ledger.lease_of_seat(whose)
         seat = books.ledger.seats.get(whose)
@@ -171,13 +184,26 @@ def timed_out(books: Books, event: TimedOut) -> None:
 
 
 def serve(books: Books) -> None:
-    groups = frozenset(books.touched)
-    for request in books.ledger.waiting(groups):
+    """Give seats to who waits, until nobody can be given any, and tell the others their places."""
+    while give_seats(books):
+        pass
+    for group in frozenset(books.touched):
+        tell_places(books, group)
+
+
+def give_seats(books: Books) -> bool:
+    """One pass through the queue; True when a seat was taken from another request, which may find another."""
+    for request in books.ledger.waiting(frozenset(books.touched)):
         if not books.ledger.beds[request.bed].online:
             continue
         candidates = books.ledger.candidates(request)
+        yielding = None if candidates else books.ledger.yielding(request)
         if candidates:
-            allocate(books, request, candidates[0])
+            calls.allocate(books, request, candidates[0])
+        elif yielding is not None:
+            books.end(yielding, EndReason.PREEMPTED)
+            calls.allocate(books, request, books.ledger.seats[yielding.seat])
+            return True
         elif not books.rules.queue:
             books.move_request(request, "defer", declined=frozenset())
             taken = wire.RequestTaken(request_id=request.told.request_id, retry_later=True)
@@ -186,25 +212,11 @@ def serve(books: Books) -> None:
             books.keep(replace(request, round_due=True))
             round_timer = Timer("round", request.told.request_id)
             books.effects.append(StartTimer(round_timer, books.rules.next_round_s))
-    for group in groups:
-        tell_places(books, group)
-
-
-def allocate(books: Books, request: Request, seat: Seat) -> None:
-    lease = books.grant(request, seat)
-    allocated = wire.Allocated(
-        request_id=lease.request_id,
-        call_id=lease.call_id,
-        fence=lease.fence,
-        seat=seat.user_id,
-        seat_name=seat.name,
-    )
-    books.effects.append(Tell(request.bed, allocated))
-    books.effects.append(StartTimer(Timer("invite", lease.call_id), books.rules.invite_s))
+    return False
 
 
 def tell_places(books: Books, group: str) -> None:
-    for place, request in enumerate(books.ledger.waiting(frozenset({group})), start=1):
+    for place, request in enumerate(books.ledger.queue(group), start=1):
         if place != request.told_place:
             books.keep(replace(request, told_place=place))
             taken = wire.RequestTaken(request_id=request.told.request_id, place=place)
@@ -244,6 +256,7 @@ _FROM_SEAT: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     **_OF_A_CALL,
     wire.SetSeatState: seats.set_seat_state,
     wire.CloseRequest: seats.close_by_seat,
+    wire.TakeRequest: seats.take_request,
     wire.Answer: calls.pass_on,
     wire.MediaStalled: calls.pass_on,
     wire.Accept: calls.accept,

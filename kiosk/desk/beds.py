@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import msgspec
 
+from kiosk.desk import escalation
 from kiosk.desk.allocation_events import StartTimer, Tell, Timer
 from kiosk.desk.books import REQUEST, Books
-from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState
+from kiosk.desk.escalation import UNANSWERED
+from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState, Stage
 from kiosk.desk.timeline import Call
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, Phase
@@ -39,6 +41,17 @@ def snapshot(books: Books, user_id: str, message: wire.Snapshot) -> None:
         give_back(books, held)
     if told is not None and take(books, user_id, told):
         reconcile(books, books.ledger.requests[told.request_id])
+    tell_alarm(books, user_id)
+
+
+def tell_alarm(books: Books, user_id: str) -> None:
+    """Say whether the bed's own alarm is due; it may have missed it, or come from a desk that had said so."""
+    request = books.ledger.request_of(user_id)
+    if request is None or request.state not in UNANSWERED:
+        return
+    books.keep(escalation.caught_up(request, rules=books.rules, now=books.now))
+    on = books.ledger.requests[request.told.request_id].stage is Stage.ALARM
+    books.effects.append(Tell(user_id, wire.LocalAlarm(request_id=request.told.request_id, on=on)))
 
 
 def give_back(books: Books, held: Request) -> None:
@@ -60,14 +73,18 @@ def merged(books: Books, older: Request, told: wire.OpenRequest) -> Request:
     lease = books.ledger.leases.get(older.call_id or "")
     if lease is not None:
         books.end(lease, EndReason.BED_LOST)
-    books.drop(books.ledger.requests[older.told.request_id], reason="merged")
+        older = books.ledger.requests[older.told.request_id]
+    books.drop(older, reason="merged")
     told = msgspec.structs.replace(
         told,
         priority=max(older.told.priority, told.priority),
         spoken=older.told.spoken or told.spoken,
     )
-    opened_at = min(older.opened_at, books.now - told.age / 1000)
-    return Request(told, older.bed, books.ledger.beds[older.bed].info.group, opened_at)
+    pressed_at = books.now - told.age / 1000
+    waited_since = min(older.waited_since, pressed_at) if older.state in UNANSWERED else pressed_at
+    opened_at = min(older.opened_at, pressed_at)
+    group = books.ledger.beds[older.bed].info.group
+    return Request(told, older.bed, group, opened_at, waited_since=waited_since)
 
 
 def request(books: Books, user_id: str, message: wire.Request) -> None:
@@ -103,7 +120,9 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
     if held is None and older is not None:
         held = merged(books, older, told)
     elif held is None:
-        held = Request(told, user_id, group, books.now - told.age / 1000)
+        opened_at = books.now - told.age / 1000
+        waited = told.age if told.waited is None else told.waited
+        held = Request(told, user_id, group, opened_at, waited_since=books.now - waited / 1000)
     spoken = held.told.spoken or told.spoken
     priority = max(held.told.priority, told.priority)
     held = replace(held, told=msgspec.structs.replace(told, spoken=spoken, priority=priority), group=group)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from kiosk.desk import escalation
 from kiosk.desk.allocation_events import Effect, Noted, StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.ledger import Bed, Lease, LeaseState, Ledger, Request, RequestState, Rules, Seat
 from kiosk.desk.timeline import NO_CALL, Call, Change, Happened, entry, link_changed, rang
@@ -19,7 +20,12 @@ from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
 
 _CHOICE = {"free": SeatState.FREE, "not_ready": SeatState.NOT_READY, "rest": SeatState.REST}
-_AWAY = {**_CHOICE, "lose": SeatState.OFFLINE, "resume": SeatState.BUSY}
+_AWAY = {
+    **_CHOICE,
+    "lose": SeatState.OFFLINE,
+    "resume": SeatState.BUSY,
+    "take": SeatState.RINGING,
+}
 
 SEAT: dict[SeatState, dict[str, SeatState]] = {
     SeatState.OFFLINE: {"sign_in": SeatState.NOT_READY, "resume": SeatState.BUSY},
@@ -29,6 +35,8 @@ SEAT: dict[SeatState, dict[str, SeatState]] = {
     SeatState.RINGING: {
         "accept": SeatState.BUSY,
         "release": SeatState.FREE,
+        "release_not_ready": SeatState.NOT_READY,
+        "release_rest": SeatState.REST,
         "lose": SeatState.OFFLINE,
     },
     SeatState.BUSY: {"end": SeatState.WRAP_UP, "lose": SeatState.OFFLINE},
@@ -47,9 +55,17 @@ REQUEST: dict[RequestState, dict[str, RequestState]] = {
     RequestState.ANSWERED: {"ask": RequestState.WAITING},
     RequestState.DEFERRED: {
         "ask": RequestState.WAITING,
+        "reserve": RequestState.RINGING,
         "resume": RequestState.TALKING,
         "settle": RequestState.ANSWERED,
     },
+}
+
+GAVE_WAY = frozenset({EndReason.PREEMPTED, EndReason.ANSWERED_ELSEWHERE, EndReason.BED_LOST})
+_RELEASE = {
+    SeatState.FREE: "release",
+    SeatState.NOT_READY: "release_not_ready",
+    SeatState.REST: "release_rest",
 }
 
 
@@ -95,8 +111,10 @@ class Books:
 
     def keep(self, request: Request, *, call: Call = NO_CALL) -> None:
         before = self.ledger.requests.get(request.told.request_id)
+        request = escalation.settled(before, request, now=self.now)
         self.ledger.requests[request.told.request_id] = request
-        self.touched.add(request.group)
+        self.touched |= request.groups | (before.groups if before is not None else frozenset())
+        self.effects += escalation.effects(before, request, rules=self.rules, now=self.now)
         self._note(Change(before, request, self.ledger.beds[request.bed], self.now, call))
 
     def keep_lease(self, lease: Lease) -> None:
@@ -117,16 +135,19 @@ class Books:
 
     def drop(self, request: Request, *, reason: str) -> None:
         del self.ledger.requests[request.told.request_id]
-        self.touched.add(request.group)
+        self.touched |= request.groups
+        self.effects += escalation.effects(request, None, rules=self.rules, now=self.now)
         self._note(Change(request, None, self.ledger.beds[request.bed], self.now, Call(reason=reason)))
         self.effects.append(StopTimer(Timer("round", request.told.request_id)))
 
-    def grant(self, request: Request, seat: Seat) -> Lease:
+    def grant(self, request: Request, seat: Seat, *, taken: bool = False) -> Lease:
         self.fence += 1
         call_id = f"{self.fence:x}"
-        lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed)
+        lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed, taken=taken)
         self.keep_lease(lease)
-        self.move_seat(seat.user_id, "reserve", call_id=call_id)
+        chosen = {SeatState.FREE: SeatState.FREE, SeatState.WRAP_UP: seat.chosen}.get(seat.state, seat.state)
+        self.effects.append(StopTimer(Timer("wrap_up", seat.user_id)))
+        self.move_seat(seat.user_id, "take" if taken else "reserve", call_id=call_id, chosen=chosen)
         self.move_request(request, "reserve", call=Call(lease), call_id=call_id)
         return lease
 
@@ -149,8 +170,8 @@ class Books:
         elif talking and reason is EndReason.HANGUP:
             self.move_request(request, "hang_up", call=call, call_id=None, declined=frozenset())
         else:
-            # The seat of a bed that was lost has declined nothing: it rings again as soon as the bed is back.
-            declined = request.declined if reason is EndReason.BED_LOST else request.declined | {lease.seat}
+            # Whose call gave way, and the seat of a bed that was lost, has declined nothing.
+            declined = request.declined if reason in GAVE_WAY else request.declined | {lease.seat}
             signal = "break" if talking else "release"
             self.move_request(request, signal, call=call, call_id=None, declined=declined)
         self.free_seat(lease, lost=seat_lost)
@@ -163,13 +184,18 @@ class Books:
         if lost:
             self.move_seat(seat.user_id, "lose", call_id=None, connected=False)
         elif seat.state is SeatState.RINGING:
-            self.move_seat(seat.user_id, "release", call_id=None)
+            self.move_seat(seat.user_id, _RELEASE[seat.chosen], call_id=None)
         else:
             self.move_seat(seat.user_id, "end", call_id=None)
             if self.rules.wrap_up_s:
                 self.effects.append(StartTimer(Timer("wrap_up", seat.user_id), self.rules.wrap_up_s))
             else:
-                self.move_seat(seat.user_id, "done")
+                self.wrapped_up(seat.user_id)
+
+    def wrapped_up(self, user_id: str) -> None:
+        """The seat is again what its person chose before the call."""
+        chosen = self.ledger.seats[user_id].chosen
+        self.move_seat(user_id, "done" if chosen is SeatState.FREE else chosen.value)
 
     def _note(self, change: Change) -> None:
         self.effects += [Noted(made) for made in change.entries()]

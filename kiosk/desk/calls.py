@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from kiosk.desk.allocation_events import StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.books import Books
-from kiosk.desk.ledger import Lease, LeaseState
+from kiosk.desk.ledger import Lease, LeaseState, Request, Seat
 from kiosk.desk.timeline import Call
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -22,6 +22,20 @@ def held_lease(books: Books, user_id: str, call_id: str) -> Lease | None:
     """The lease of *call_id* if *user_id* is one of its two ends."""
     lease = books.ledger.leases.get(call_id)
     return lease if lease is not None and user_id in (lease.bed, lease.seat) else None
+
+
+def allocate(books: Books, request: Request, seat: Seat, *, taken: bool = False) -> None:
+    """Reserve *seat* for *request* and let its kiosk invite; *taken*: a person at the seat has asked for it."""
+    lease = books.grant(request, seat, taken=taken)
+    allocated = wire.Allocated(
+        request_id=lease.request_id,
+        call_id=lease.call_id,
+        fence=lease.fence,
+        seat=seat.user_id,
+        seat_name=seat.name,
+    )
+    books.effects.append(Tell(request.bed, allocated))
+    books.effects.append(StartTimer(Timer("invite", lease.call_id), books.rules.invite_s))
 
 
 def refuse_stale(books: Books, user_id: str, call_id: str) -> None:

@@ -7,6 +7,7 @@ seconds.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kiosk.signaling.messages import (
@@ -15,6 +16,7 @@ from kiosk.signaling.messages import (
     Devices,
     OpenRequest,
     Phase,
+    Priority,
     RequestView,
     SeatState,
     SeatView,
@@ -31,6 +33,15 @@ class RequestState(enum.StrEnum):
     TALKING = "talking"
     ANSWERED = "answered"
     DEFERRED = "deferred"
+
+
+class Stage(enum.IntEnum):
+    """How far the desk has gone for a request that nobody answers (``escalation.py``)."""
+
+    USUAL = 0
+    OVERDUE = 1
+    BACKUP = 2
+    ALARM = 3
 
 
 _BOARD_ORDER = {
@@ -68,6 +79,14 @@ class Rules:
     queue: bool = True
     """False: the patient is told to wait or press again (``on_all_busy = "retry_later"``)."""
     close_from_seat: bool = False
+    overdue_s: float = 180.0
+    """Without an answer for so long, a request sounds at all seats of its group (3 min: Tunstall, Bosch)."""
+    realert_s: float = 180.0
+    backup_after_s: float = 420.0
+    """… and the backup group's seats help (7 min: Bosch) …"""
+    local_alarm_s: float = 600.0
+    """… and the bed is told to give its own alarm."""
+    backup_groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +102,8 @@ class Seat:
     connected: bool = False
     page_call_id: str | None = None
     """The call its page said it was in when it signed in."""
+    chosen: SeatState = SeatState.FREE
+    """Where it returns after a call: a seat that took an overdue request while it rested goes on resting."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +135,19 @@ class Request:
     """A timer for the next round runs."""
     external: bool = False
     """Asked for over plain HTTP: its owner is that client, it is never queued and ends with its lease."""
+    waited_since: float = 0.0
+    """Since when nobody has answered; moved by the time of talks that broke off."""
+    answered_at: float = 0.0
+    stage: Stage = Stage.USUAL
+    alerts: int = 0
+    """How often it has sounded at all seats since it is overdue."""
+    backup: str = ""
+    """The group that helps its own by now."""
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Whose seats see it and may be allocated."""
+        return frozenset({self.group, self.backup} - {""})
 
     @property
     def order(self) -> tuple[int, float, str]:
@@ -132,6 +166,8 @@ class Lease:
     bed: str
     state: LeaseState = LeaseState.RESERVED
     talking_since: float = 0.0
+    taken: bool = False
+    """A person at the seat has asked for this very request: it is as good as accepted."""
 
 
 @dataclass
@@ -158,9 +194,28 @@ class Ledger:
         found = [
             request
             for request in self.requests.values()
-            if request.state is RequestState.WAITING and request.group in groups
+            if request.state is RequestState.WAITING and request.groups & groups
         ]
         return sorted(found, key=lambda request: request.order)
+
+    def queue(self, group: str) -> list[Request]:
+        """The waiting requests of *group*'s own beds, in order."""
+        return [request for request in self.waiting(frozenset({group})) if request.group == group]
+
+    def yielding(self, request: Request) -> Lease | None:
+        """The lease that gives way to *request*: only an emergency takes a seat, and only from the less urgent."""
+        found = [
+            (other.told.priority, -other.opened_at, lease)
+            for lease in self.leases.values()
+            if (other := self.requests[lease.request_id]).told.priority < request.told.priority
+            and lease.state is not LeaseState.TALKING
+            and not (lease.taken or other.external)
+            and self.seats[lease.seat].groups & request.groups
+            and lease.seat not in request.declined
+        ]
+        if request.told.priority is not Priority.EMERGENCY or not found:
+            return None
+        return min(found, key=lambda each: each[:2])[2]
 
     def candidates(self, request: Request) -> list[Seat]:
         """Free seats that may take *request*: the named one first, then those idle longest."""
@@ -168,7 +223,7 @@ class Ledger:
             seat
             for seat in self.seats.values()
             if seat.state is SeatState.FREE
-            and request.group in seat.groups
+            and request.groups & seat.groups
             and seat.user_id not in request.declined
         ]
         return sorted(free, key=lambda seat: (seat.user_id != request.told.seat, seat.free_since, seat.user_id))
@@ -194,6 +249,8 @@ class Ledger:
             spoken=request.told.spoken,
             may_close=may_close(request, rules),
             devices=bed.devices,
+            overdue=request.stage >= Stage.OVERDUE,
+            alerts=request.alerts,
         )
 
     def view_seat(self, seat: Seat) -> SeatView:
@@ -202,7 +259,7 @@ class Ledger:
 
     def board(self, seat: Seat, *, now: float, rules: Rules) -> Board:
         """All that *seat* sees: the requests, colleagues and beds of its groups."""
-        requests = [found for found in self.requests.values() if found.group in seat.groups]
+        requests = [found for found in self.requests.values() if found.groups & seat.groups]
         colleagues = [
             found for found in self.seats.values() if found.user_id != seat.user_id and found.groups & seat.groups
         ]
@@ -235,6 +292,7 @@ class Ledger:
             seat=told.seat,
             phase=phase,
             spoken=told.spoken,
+            waited=max(0, round((now - request.waited_since) * 1000)),
         )
 
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 from kiosk.desk.allocation_events import SeatArrived, StartTimer, StopTimer, Timer
 from kiosk.desk.beds import close
 from kiosk.desk.books import SEAT, Books
-from kiosk.desk.ledger import LeaseState, Seat, may_close
+from kiosk.desk.calls import allocate
+from kiosk.desk.escalation import UNANSWERED
+from kiosk.desk.ledger import LeaseState, Seat, Stage, may_close
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
 
@@ -56,9 +58,33 @@ def set_seat_state(books: Books, user_id: str, message: wire.SetSeatState) -> No
     books.move_seat(user_id, message.state)
 
 
+def take_request(books: Books, user_id: str, message: wire.TakeRequest) -> None:
+    """A person takes an overdue request: this very seat is reserved for it."""
+    seat = books.ledger.seats[user_id]
+    request = books.ledger.requests.get(message.request_id)
+    if request is None or request.external or not request.groups & seat.groups:
+        books.refuse(user_id, ErrorCode.UNKNOWN_REQUEST, "there is no such open request", field="request_id")
+        return
+    lease = books.ledger.leases.get(request.call_id or "")
+    if "take" not in SEAT[seat.state]:
+        why = f"your seat is {seat.state}: finish that call first"
+    elif request.state not in UNANSWERED or (lease is not None and lease.taken):
+        why = "somebody has taken this request already"
+    elif request.stage is Stage.USUAL:
+        why = "this request is not overdue yet: it rings at one seat after the other"
+    elif not books.ledger.beds[request.bed].online:
+        why = "the bed is not connected: go there"
+    else:
+        if lease is not None:
+            books.end(lease, EndReason.ANSWERED_ELSEWHERE)
+        allocate(books, books.ledger.requests[message.request_id], books.ledger.seats[user_id], taken=True)
+        return
+    books.refuse(user_id, ErrorCode.NOT_ALLOWED, why, field="request_id")
+
+
 def close_by_seat(books: Books, user_id: str, message: wire.CloseRequest) -> None:
     request = books.ledger.requests.get(message.request_id)
-    if request is None or request.group not in books.ledger.seats[user_id].groups:
+    if request is None or not request.groups & books.ledger.seats[user_id].groups:
         books.refuse(user_id, ErrorCode.UNKNOWN_REQUEST, "there is no such open request", field="request_id")
     elif message.reason is not wire.CloseReason.CLOSED_BY_SEAT or not may_close(request, books.rules):
         books.refuse(

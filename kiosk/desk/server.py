@@ -111,6 +111,11 @@ class DeskServer:
                 next_round_s=settings.next_round,
                 queue=settings.on_all_busy == "queue",
                 close_from_seat=settings.close_from_seat,
+                overdue_s=settings.overdue,
+                realert_s=settings.realert,
+                backup_after_s=settings.backup_after,
+                local_alarm_s=settings.local_alarm_after,
+                backup_groups=settings.backup_groups,
             ),
             keep=self.history.add,
         )

@@ -13,7 +13,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState
+from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState, Stage
 
 
 class Happened(enum.StrEnum):
@@ -41,6 +41,12 @@ class Happened(enum.StrEnum):
     ASKED_AGAIN = "asked_again"
     """The request is back in the queue by a press."""
     PRIORITY_RAISED = "priority_raised"
+    OVERDUE = "overdue"
+    """It sounds at all seats of its group."""
+    ALERTED = "alerted"
+    """It sounds there once more."""
+    ESCALATED = "escalated"
+    """``reason`` says to whom: ``backup_group`` or ``local_alarm``."""
     BED_OFFLINE = "bed_offline"
     BED_ONLINE = "bed_online"
     CLOSED = "closed"
@@ -61,8 +67,16 @@ MOVED: dict[tuple[RequestState, RequestState], Happened] = {
     (RequestState.TALKING, RequestState.WAITING): Happened.ENDED,
     (RequestState.ANSWERED, RequestState.WAITING): Happened.ASKED_AGAIN,
     (RequestState.DEFERRED, RequestState.WAITING): Happened.ASKED_AGAIN,
+    (RequestState.DEFERRED, RequestState.RINGING): Happened.RESERVED,
     (RequestState.DEFERRED, RequestState.TALKING): Happened.RESUMED,
     (RequestState.DEFERRED, RequestState.ANSWERED): Happened.SETTLED,
+}
+
+
+_STAGES = {
+    Stage.OVERDUE: (Happened.OVERDUE, ""),
+    Stage.BACKUP: (Happened.ESCALATED, "backup_group"),
+    Stage.ALARM: (Happened.ESCALATED, "local_alarm"),
 }
 
 
@@ -131,6 +145,11 @@ class Change:
             yield self._entry(Happened.PRIORITY_RAISED, after)
         if after.state is not before.state:
             yield self._entry(MOVED[before.state, after.state], after)
+        for stage, (happened, reason) in _STAGES.items():
+            if before.stage < stage <= after.stage and (stage is not Stage.BACKUP or after.backup):
+                yield entry(happened, after, self.bed, self.now, Call(reason=reason))
+        if 0 < before.alerts < after.alerts:
+            yield self._entry(Happened.ALERTED, after)
         if after.told_place and after.told_place != before.told_place:
             yield self._entry(Happened.QUEUED, after)
 

@@ -228,6 +228,12 @@ class Reject(Message, tag="reject", frozen=True, kw_only=True):
     call_id: Token
 
 
+class TakeRequest(Message, tag="take_request", frozen=True, kw_only=True):
+    """A person takes an overdue request; the :class:`IncomingCall` that follows needs no other click."""
+
+    request_id: Token
+
+
 # -- desk → both
 
 
@@ -324,6 +330,13 @@ class CallEnded(Message, tag="call_ended", frozen=True, kw_only=True):
     duration: Millis = 0
 
 
+class LocalAlarm(Message, tag="local_alarm", frozen=True, kw_only=True):
+    """Nobody has answered for too long: the bed gives its own alarm (words, relay output) until it is off."""
+
+    request_id: Token
+    on: bool
+
+
 # -- desk → seat
 
 
@@ -349,6 +362,10 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     may_close: bool = False
     """This facility lets a seat close it now (``close_request`` with ``closed_by_seat``)."""
     devices: Devices = Devices()
+    overdue: bool = False
+    """Nobody has answered for too long: every seat that sees it sounds, and any of them may take it."""
+    alerts: int = 0
+    """How often it has sounded so; a page sounds when this rises."""
 
 
 class SeatView(msgspec.Struct, frozen=True, kw_only=True):
@@ -413,6 +430,7 @@ FromSeat = (
     | SwitchToAudio
     | MediaStalled
     | CloseRequest
+    | TakeRequest
     | Pong
 )
 ToKiosk = (
@@ -424,6 +442,7 @@ ToKiosk = (
     | RequestTaken
     | RequestClosed
     | RequestHeld
+    | LocalAlarm
     | Allocated
     | Ringing
     | Answer

@@ -80,6 +80,8 @@ class EndReason(enum.StrEnum):
     SEAT_LOST = "seat_lost"
     BED_LOST = "bed_lost"
     ANSWERED_ELSEWHERE = "answered_elsewhere"
+    PREEMPTED = "preempted"
+    """The seat was needed for an emergency; the request waits on."""
 
 
 class CloseReason(enum.StrEnum):
@@ -137,6 +139,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     fence: Fence = 0
     spoken: bool = False
     """Speech has really flowed both ways in some call of this request."""
+    waited: Millis | None = None
+    """How long nobody has answered: since the press that opened it or asked again; None = as long as ``age``."""
 
 
 class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):

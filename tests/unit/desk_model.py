@@ -76,6 +76,13 @@ class Ward:
         request = OpenRequest(request_id=request_id or f"r-{user}", age=told.pop("age", 0), **told)
         self.says(user, wire.Request(request=request))
 
+    def waits(self, seconds: float) -> None:
+        """So much time goes by; what runs out meanwhile does, in order."""
+        end = self.now + seconds
+        while self.timers and min(self.timers.values()) <= end:
+            self.passes(min(self.timers, key=lambda timer: (self.timers[timer], str(timer))))
+        self.now = end
+
     def passes(self, timer: Timer) -> None:
         self.now = self.timers.pop(timer)
         self.does(TimedOut(timer))

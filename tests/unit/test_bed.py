@@ -104,6 +104,7 @@ EVERYTHING: list[Event] = [
             wire.RequestTaken(request_id="r1", place=2),
             wire.RequestClosed(request_id="r1", reason=CloseReason.CLOSED_BY_SEAT),
             wire.RequestHeld(request=OpenRequest(request_id="r0", age=5)),
+            wire.LocalAlarm(request_id="r1", on=True),
             ALLOCATED,
             wire.Ringing(call_id="c1"),
             wire.Answer(call_id="c1", sdp="answer"),

@@ -47,6 +47,8 @@ LINE = wire.RequestView(
     seat="nurse-1",
     online=False,
     devices=wire.Devices(camera="no camera found"),
+    overdue=True,
+    alerts=2,
 )
 NURSE = wire.SeatView(user_id="nurse-1", name="Nurse Lin", state=wire.SeatState.WRAP_UP)
 
@@ -77,6 +79,7 @@ EXAMPLES: list[wire.Message] = [
     wire.Accept(call_id="c1", call_type=CallType.AUDIO),
     wire.Reject(call_id="c1"),
     wire.MediaStalled(call_id="c1", connection=1),
+    wire.TakeRequest(request_id="r1"),
     wire.LoginOk(user_id="bed-1", role="kiosk", ice_servers=("stun:10.0.0.1",)),
     wire.Ping(),
     wire.Ack(id="7"),
@@ -85,6 +88,7 @@ EXAMPLES: list[wire.Message] = [
     wire.RequestTaken(request_id="r1", place=2, retry_later=True),
     wire.RequestClosed(request_id="r1", reason=wire.CloseReason.CLOSED_BY_SEAT),
     wire.RequestHeld(request=OPEN),
+    wire.LocalAlarm(request_id="r1", on=True),
     wire.Allocated(request_id="r1", call_id="c1", fence=4, seat="nurse-1", seat_name="Nurse Lin"),
     wire.Ringing(call_id="c1"),
     wire.Accepted(call_id="c1", call_type=CallType.AUDIO),

@@ -28,6 +28,7 @@ from kiosk.bedside.request_events import (
     LampSign,
     Link,
     LinkChanged,
+    LocalAlarmed,
     Press,
     Reassure,
     Restored,
@@ -61,6 +62,8 @@ EVENTS: list[Event] = [
     ClosedAtDesk("r1", CloseReason.CLOSED_BY_SEAT),
     HELD,
     RESTORED,
+    LocalAlarmed("r1", True),
+    LocalAlarmed("r1", False),
     SeatRings(),
     SeatStopped(),
     CONNECTED,
@@ -297,7 +300,7 @@ def test_the_wire_hears_the_whole_truth() -> None:
 def test_every_prompt_has_words_in_both_languages() -> None:
     used = {view(played(*PATHS[state])[0]).prompt for state in State}
     used.add(view(played(*PATHS[State.TALKING], CallInterrupted())[0]).prompt)
-    used |= {"heard", "use_other_bell", "no_link", "not_registered", "button_stuck"}
+    used |= {"heard", "use_other_bell", "no_link", "not_registered", "button_stuck", "alarm"}
     assert used == set(prompts.PROMPTS)
     assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())
     refused, _ = step(RequestState(), LinkChanged(Link.REFUSED))
@@ -312,3 +315,62 @@ def test_an_interrupted_talk_is_not_called_connected() -> None:
     for end in (CallEnded(spoken=True), CallBroke(spoken=True), Attend()):
         over, _ = played(end, start=interrupted)
         assert not over.interrupted, "the next talk begins whole"
+
+
+# -- nobody has come
+
+
+ALARM = LocalAlarmed("r1", True)
+
+
+@pytest.mark.parametrize("state", [State.UNSENT, State.SENT, State.QUEUED, State.DEFERRED, State.RINGING])
+def test_when_nobody_has_come_for_too_long_the_bed_says_so(state: State) -> None:
+    request, effects = step(replace(played(*PATHS[state])[0], link=Link.UP), ALARM)
+    assert (request.state, request.alarm) == (state, True)
+    assert view(request).prompt == "alarm"
+    assert effects == [Show(view(request))]
+    over, _ = step(request, LocalAlarmed("r1", False))
+    assert view(over).prompt != "alarm"
+
+
+def test_a_press_during_the_alarm_repeats_its_words() -> None:
+    request, effects = played(PRESS, LinkChanged(Link.UP), TAKEN, ALARM, Press(99.0, "unused"))
+    assert effects[-1] == Reassure(view(request))
+    assert view(request).prompt == "alarm"
+
+
+def test_a_lost_link_does_not_end_the_alarm() -> None:
+    request, _ = played(PRESS, LinkChanged(Link.UP), TAKEN, ALARM, LinkChanged(Link.DOWN))
+    assert (request.alarm, view(request).prompt) == (True, "use_other_bell")
+    request, _ = step(request, LinkChanged(Link.UP))
+    assert view(request).prompt == "alarm"
+
+
+@pytest.mark.parametrize("end", [CONNECTED, Attend(), Cancel(), ClosedAtDesk("r1", CloseReason.CLOSED_BY_SEAT)])
+def test_an_answer_or_a_close_ends_the_alarm(end: Event) -> None:
+    request, _ = played(PRESS, LinkChanged(Link.UP), TAKEN, ALARM, end)
+    assert not request.alarm
+
+
+def test_an_alarm_for_another_request_or_for_one_that_is_answered_changes_nothing() -> None:
+    waiting, _ = played(PRESS, LinkChanged(Link.UP), TAKEN)
+    for request, event in (
+        (waiting, LocalAlarmed("r0", True)),
+        (played(*PATHS[State.TALKING])[0], ALARM),
+        (played(*PATHS[State.ANSWERED])[0], ALARM),
+        (RequestState(), ALARM),
+    ):
+        after, effects = step(request, event)
+        assert after is request
+        assert effects == [Ignored(event, request.state)]
+
+
+def test_how_long_nobody_has_answered_is_told_from_the_press_that_asked_again() -> None:
+    asked_again, _ = played(*PATHS[State.ANSWERED], Press(110.0, "unused"), Press(112.0, "unused"))
+    told = open_request(asked_again, now=115.0)
+    assert told is not None
+    assert (told.age, told.waited) == (105_000, 5_000)
+    given_back, _ = played(Held(told, 200.0))
+    again = open_request(given_back, now=201.0)
+    assert again is not None
+    assert (again.age, again.waited) == (106_000, 6_000)

@@ -237,6 +237,23 @@ def test_a_certificate_needs_its_key_and_a_key_its_certificate() -> None:
     loads('desk.certificate = "a.pem"\ndesk.private_key = "a.key"')
 
 
+@pytest.mark.parametrize("table", ['"ward-3" = 7', '"ward 3" = "a"', '"ward-3" = "a b"'])
+def test_a_backup_group_that_is_no_group_is_refused_with_what_is_allowed(table: str) -> None:
+    said = refusal(f"[desk.backup_groups]\n{table}")
+    assert "desk.backup_groups: allowed is a table { KEY = VALUE, … }, each key and each value 1 to 64 of" in said
+
+
+def test_a_group_is_not_its_own_backup() -> None:
+    said = refusal('desk.backup_groups = { "ward-3" = "ward-3" }')
+    assert 'desk.backup_groups.ward-3 = "ward-3": allowed is another group' in said
+
+
+def test_the_stages_of_a_request_that_waits_come_in_their_order() -> None:
+    said = refusal("desk.overdue = 500")
+    assert "desk.overdue = 500, desk.backup_after = 420, desk.local_alarm_after = 600: none may be earlier" in said
+    loads("desk.overdue = 420\ndesk.backup_after = 420\ndesk.local_alarm_after = 420")
+
+
 def test_a_seat_may_be_listed_only_once() -> None:
     seats = "".join(f'[[desk.seats]]\nuser_id = "{user_id}"\n' for user_id in ("a", "b", "a"))
     assert 'desk.seats[2].user_id = "a": already used by desk.seats[0]' in refusal(seats)

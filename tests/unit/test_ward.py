@@ -27,15 +27,20 @@ class WardHistory(RuleBasedStateMachine):
     ward: ModelWard
     wished: set[str]
     """Beds whose patient has asked and was neither attended nor has cancelled."""
+    silent: bool
+    """In the end nobody comes; else one attentive nurse."""
 
     @initialize(
         queue=st.booleans(),
         slow_disks=st.booleans(),
+        backup=st.booleans(),
+        silent=st.booleans(),
         begins=st.sampled_from(["dark", "ready", "ringing", "talking"]),
     )
-    def opens(self, queue: bool, slow_disks: bool, begins: str) -> None:
+    def opens(self, queue: bool, slow_disks: bool, backup: bool, silent: bool, begins: str) -> None:
         self.wished = set()
-        self.ward = ModelWard(beds=BEDS, seats=SEATS, queue=queue, heard=self.bed_heard)
+        self.silent = silent
+        self.ward = ModelWard(beds=BEDS, seats=SEATS, queue=queue, backup=backup, heard=self.bed_heard)
         for bed in self.ward.beds.values():
             bed.slow = slow_disks
         if begins == "dark":
@@ -99,6 +104,10 @@ class WardHistory(RuleBasedStateMachine):
             page.fails()
         else:
             page.declines()
+
+    @rule(index=st.integers(0, SEATS - 1), bed=st.integers(0, BEDS - 1))
+    def nurse_takes_a_request(self, index: int, bed: int) -> None:
+        self.page(index).takes(self.bed(bed).bed.request.request_id or "r0")
 
     @rule(index=st.integers(0, BEDS - 1))
     def people_speak(self, index: int) -> None:
@@ -251,7 +260,9 @@ class WardHistory(RuleBasedStateMachine):
     def the_other_bell_rings_for_who_cannot_be_heard_and_for_nobody_else(self) -> None:
         for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
             told = bed.bed.request
-            if told.state is not State.UNSENT:
+            if told.alarm:
+                assert bed.bed.relay_closed
+            elif told.state is not State.UNSENT:
                 assert not bed.bed.relay_closed
             elif told.link is not Link.UP:
                 assert bed.bed.relay_closed
@@ -265,7 +276,29 @@ class WardHistory(RuleBasedStateMachine):
         for bed in self.ward.beds.values():
             self.ward.check_agreement(bed)
             assert bed.open or bed.user not in self.wished
-        self._one_attentive_nurse_comes()
+        if self.silent:
+            self._nobody_comes()
+        else:
+            self._one_attentive_nurse_comes()
+
+    def _nobody_comes(self) -> None:
+        ward = self.ward
+        for page in ward.pages.values():
+            if page.call_id:
+                page.declines()
+        for _ in range(PATIENCE):
+            ward.settle()
+            for bed in ward.beds.values():
+                ward.check_agreement(bed)
+            waiting = [
+                bed for bed in ward.beds.values() if bed.bed.request.state not in (State.IDLE, State.ANSWERED)
+            ]
+            if all(bed.bed.request.alarm for bed in waiting):
+                return
+            first = min(ward.timers, key=lambda timer: ward.timers[timer])
+            ward.now = max(ward.now, ward.timers[first])
+            ward.desk_timer_ends(first)
+        raise AssertionError(f"nobody comes, and these beds give no alarm: {[bed.user for bed in waiting]}")
 
     def _one_attentive_nurse_comes(self) -> None:
         ward, page = self.ward, self.page(0)

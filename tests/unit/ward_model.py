@@ -17,13 +17,15 @@ from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
-from kiosk.desk.ledger import LeaseState, RequestState, Rules
+from kiosk.desk.escalation import UNANSWERED
+from kiosk.desk.ledger import LeaseState, RequestState, Rules, Stage
 from kiosk.desk.timeline import Entry
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, ErrorCode, SeatState
+from kiosk.signaling.messages import CallType, ErrorCode, Priority, SeatState
 from tests.unit.timelines import state_told
 
 GROUP = "ward"
+NEXT_GROUP = "next-ward"
 RING_S = 30.0
 
 
@@ -129,11 +131,14 @@ class ModelBed:
 class ModelPage:
     """A seat page, as ``call.js`` behaves."""
 
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, group: str) -> None:
         self.user = user
+        self.groups = frozenset({group})
         self.wire = Wire()
         self.call_id = ""
         self.accepted = False
+        self.taking = ""
+        """The request its person has clicked on, until it rings."""
 
     def hears(self, message: wire.Message) -> None:
         match message:
@@ -142,14 +147,25 @@ class ModelPage:
             case wire.IncomingCall():
                 self.call_id, self.accepted = message.call_id, False
                 self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0"))
+                if message.request.request_id == self.taking:
+                    self.accepts()
+                self.taking = ""
             case wire.Rebuild() if message.call_id == self.call_id and self.accepted:
                 self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0", connection=message.connection))
-            case wire.CallEnded() if message.call_id == self.call_id:
-                self.leaves()
+            case wire.CallEnded():
+                self.taking = ""
+                if message.call_id == self.call_id:
+                    self.leaves()
+            case wire.Fault() if message.field == "request_id":
+                self.taking = ""
             case wire.Fault() if message.code is ErrorCode.STALE_CALL and message.call_id == self.call_id:
                 self.leaves()
             case _:
                 pass
+
+    def takes(self, request_id: str) -> None:
+        self.taking = request_id
+        self.wire.says(wire.TakeRequest(request_id=request_id))
 
     def accepts(self) -> None:
         self.accepted = True
@@ -169,6 +185,7 @@ class ModelPage:
 
     def loses_the_wire(self) -> None:
         self.wire.breaks()
+        self.taking = ""
         if not self.accepted:
             self.leaves()
 
@@ -177,14 +194,36 @@ class ModelWard:
     """Desk, beds and pages. *heard* is told what reaches a bed."""
 
     def __init__(
-        self, *, beds: int, seats: int, queue: bool, heard: Callable[[ModelBed, wire.Message], None]
+        self,
+        *,
+        beds: int,
+        seats: int,
+        queue: bool,
+        heard: Callable[[ModelBed, wire.Message], None],
+        backup: bool = False,
     ) -> None:
+        """The last bed's calls are emergencies; with *backup* the last seat is the next ward's, which helps."""
         self._heard = heard
         self.now = 100.0
-        self.rules = Rules(ring_s=RING_S, queue=queue, close_from_seat=True)
+        groups = {GROUP: NEXT_GROUP} if backup else {}
+        self.rules = Rules(
+            ring_s=RING_S,
+            queue=queue,
+            close_from_seat=True,
+            overdue_s=2 * RING_S,
+            realert_s=2 * RING_S,
+            backup_after_s=3 * RING_S,
+            local_alarm_s=4 * RING_S,
+            backup_groups=groups,
+        )
         self.number = itertools.count(1)
-        self.beds = {user: ModelBed(user, self.number, request.Rules()) for user in _users("bed", beds)}
-        self.pages = {user: ModelPage(user) for user in _users("seat", seats)}
+        *usual, last = _users("bed", beds)
+        emergency = request.Rules(priority=Priority.EMERGENCY)
+        self.beds = {user: ModelBed(user, self.number, request.Rules()) for user in usual}
+        self.beds[last] = ModelBed(last, self.number, emergency)
+        *own, last = _users("seat", seats)
+        self.pages = {user: ModelPage(user, GROUP) for user in own}
+        self.pages[last] = ModelPage(last, NEXT_GROUP if backup else GROUP)
         self.highest_fence = 0
         self.desk_starts()
 
@@ -279,7 +318,7 @@ class ModelWard:
     def page_connects(self, page: ModelPage) -> None:
         page.wire.up = True
         call_id = page.call_id if page.accepted else None
-        self.desk_does(desk_events.SeatArrived(page.user, page.user, frozenset({GROUP}), call_id or None))
+        self.desk_does(desk_events.SeatArrived(page.user, page.user, page.groups, call_id or None))
 
     def page_loses_wire(self, page: ModelPage) -> None:
         if page.wire.up:
@@ -389,11 +428,19 @@ class ModelWard:
         if kept.state is RequestState.TALKING:
             assert kept.call_id == bed.bed.call.call_id == bed.bed.request.call_id
         if kept.state is RequestState.WAITING:
-            free = [seat for seat in self.desk.ledger.seats.values() if seat.state is SeatState.FREE]
+            seats = [seat for seat in self.desk.ledger.seats.values() if kept.groups & seat.groups]
+            free = [seat for seat in seats if seat.state is SeatState.FREE]
+            assert self.desk.ledger.yielding(kept) is None, "an emergency waits while a lesser request rings"
             undeclined = [seat for seat in free if seat.user_id not in kept.declined]
             assert not undeclined, "a seat is free, and does not ring"
             round_timer = desk_events.Timer("round", kept.told.request_id)
             assert not free or round_timer in self.timers, "seats that declined are never asked again"
+        if kept.state in UNANSWERED:
+            assert bed.bed.request.alarm == (kept.stage is Stage.ALARM), "bed and desk differ about the alarm"
+            further = desk_events.Timer("escalate", kept.told.request_id)
+            assert (further in self.timers) is not (kept.stage is Stage.ALARM), "a waiting without an end"
+            again = desk_events.Timer("alert", kept.told.request_id)
+            assert (again in self.timers) is (kept.stage > Stage.USUAL), "what is overdue sounds again"
         if kept.state is RequestState.RINGING:
             lease = self.desk.ledger.leases[kept.call_id or ""]
             waits_for = "invite" if lease.state is LeaseState.RESERVED else "ring"

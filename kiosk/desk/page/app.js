@@ -4,6 +4,7 @@ import { Call } from "./call.js";
 import * as callView from "./call-view.js";
 import { askPermission } from "./devices.js";
 import { drawIncoming } from "./incoming.js";
+import * as overdue from "./overdue.js";
 import * as ring from "./ring.js";
 import * as signIn from "./sign-in.js";
 import { Wire } from "./wire.js";
@@ -96,14 +97,14 @@ function wentUp(login) {
   choiceTold = false;
   ticket.name = login.name;
   drawWho();
-  board.setOnline(true, closeRequest);
+  board.setOnline(true);
   status(() => say("connected"));
 }
 
 function wentDown() {
   status(() => say(call.acceptedId ? "reconnecting_in_call" : "reconnecting"), true);
   call.linkLost();
-  board.setOnline(false, closeRequest);
+  board.setOnline(false);
 }
 
 function refused(fault) {
@@ -114,6 +115,7 @@ function refused(fault) {
 function kicked() {
   call.hangUp();
   board.forget();
+  overdue.forget();
   signIn.forgetChoice();
   showOnly("kicked");
   status(() => "");
@@ -125,6 +127,7 @@ function signOut() {
   call.hangUp();
   wire?.stop();
   board.forget();
+  overdue.forget();
   ticket = null;
   signIn.forget();
   drawWho();
@@ -155,13 +158,15 @@ function drawSound() {
 
 const RECEIVED = {
   board: (message) => {
-    board.show(message, closeRequest);
+    board.show(message);
+    overdue.boardShows(message);
     call.boardShows(message);
     tellChoice();
   },
-  incoming_call: (message) => call.ring(message),
+  incoming_call: (message) => call.ring(message, overdue.isTaken(message)),
   accepted: (message) => call.accepted(message),
   call_ended: (message) => {
+    overdue.stopTaking();
     // What this page ended itself is over already; the words are the same.
     if (message.call_id !== call.lastId) return;
     call.ended(message);
@@ -171,6 +176,7 @@ const RECEIVED = {
   rebuild: (message) => call.rebuild(message),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
+    if (message.field === "request_id") overdue.stopTaking();
     if (message.code === "stale_call" && !call.refused(message)) return;
     status(() => faultWords(message), true);
   },
@@ -196,6 +202,12 @@ function choose(choice) {
 
 function closeRequest(requestId) {
   if (wire.ask({ type: "close_request", request_id: requestId, reason: "closed_by_seat" })) status(() => say("closing"));
+}
+
+function takeRequest(requestId) {
+  if (!wire.ask({ type: "take_request", request_id: requestId })) return;
+  overdue.take(requestId);
+  status(() => say("taking"));
 }
 
 // -- the person
@@ -229,6 +241,7 @@ document.addEventListener("keydown", (event) => {
   call.accept();
 });
 callView.wire(call);
+board.wire({ close: closeRequest, take: takeRequest });
 
 // A page that the browser kept and brings back has lost its connection.
 addEventListener("pageshow", (event) => {
@@ -242,7 +255,7 @@ function drawWords() {
   byId("status").textContent = lastStatus();
   drawWho();
   drawDevices();
-  board.redraw(closeRequest);
+  board.redraw();
   drawCall();
 }
 

@@ -8,6 +8,7 @@ const TICK_MS = 1000;
 let board = null;
 let shownAt = 0;
 let online = false;
+let acts = { close: () => {}, take: () => {} }; // what the buttons of a row do
 
 const byId = (id) => document.getElementById(id);
 
@@ -16,19 +17,23 @@ export function place(request) {
   return parts.length ? parts.join(" · ") : say("unnamed_bed", { user: request.bed_user });
 }
 
-export function show(next, onClose) {
+export function wire(actions) {
+  acts = actions;
+}
+
+export function show(next) {
   board = next;
   shownAt = performance.now();
-  redraw(onClose);
+  redraw();
 }
 
 export function forget() {
   board = null;
 }
 
-export function setOnline(isOnline, onClose) {
+export function setOnline(isOnline) {
   online = isOnline;
-  redraw(onClose);
+  redraw();
 }
 
 export function startClock() {
@@ -60,7 +65,7 @@ export function myState() {
   return online && board ? board.me.state : "";
 }
 
-export function redraw(onClose) {
+export function redraw() {
   if (!board) return;
   const state = online ? board.me.state : "offline";
   byId("my-state").textContent = say(`seat_${state}`);
@@ -71,7 +76,7 @@ export function redraw(onClose) {
     button.setAttribute("aria-pressed", String(button.dataset.choice === state));
     button.disabled = ["offline", "ringing", "busy"].includes(state);
   }
-  drawRequests(onClose);
+  drawRequests();
   byId("seats").replaceChildren(...board.seats.map(colleague));
   byId("no-colleagues").hidden = board.seats.length > 0;
   byId("beds").textContent = say("beds_online", { count: board.beds_online });
@@ -79,13 +84,22 @@ export function redraw(onClose) {
   byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
 }
 
-function drawRequests(onClose) {
+function drawRequests() {
   const focused = document.activeElement?.closest("#requests li")?.dataset.requestId;
-  byId("requests").replaceChildren(...board.requests.map((request) => row(request, onClose)));
+  byId("requests").replaceChildren(...board.requests.map(row));
   if (focused) focusRow(focused);
-  const waiting = board.requests.filter(({ state }) => state === "waiting").length;
-  const words = waiting ? say("waiting_count", { count: waiting }) : board.requests.length ? "" : say("nobody_waits");
+  const words = waitingWords();
   if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
+}
+
+function waitingWords() {
+  if (!board.requests.length) return say("nobody_waits");
+  const overdue = board.requests.filter((request) => request.overdue).map(place);
+  const waiting = board.requests.filter(({ state }) => state === "waiting").length;
+  const parts = [];
+  if (overdue.length) parts.push(say("overdue_title", { beds: overdue.join(", ") }));
+  if (waiting) parts.push(say("waiting_count", { count: waiting }));
+  return parts.join(" · ");
 }
 
 // A board is drawn anew several times a second at most; who stands on a button stays on it.
@@ -112,11 +126,12 @@ function seatName(userId) {
   return seats.find((seat) => seat.user_id === userId)?.name ?? userId;
 }
 
-function row(request, onClose) {
+function row(request) {
   const line = document.createElement("li");
   line.dataset.testid = "request-row";
   line.dataset.requestId = request.request_id;
   line.dataset.state = request.state;
+  line.dataset.overdue = request.overdue;
   const since = element("span", "since", "");
   const spokenWith = request.state === "talking" || request.state === "answered";
   keepTime(since, request.age + performance.now() - shownAt, spokenWith ? "open_since" : "waiting_since");
@@ -126,23 +141,34 @@ function row(request, onClose) {
     since,
     element("span", "detail", details(request).join(" · ")),
   ];
-  if (request.may_close) {
-    const close = element("button", "close", say("close_request"));
-    close.type = "button";
-    close.disabled = !online;
-    close.setAttribute("aria-label", `${say("close_request")}: ${place(request)}`);
-    close.onclick = () => onClose(request.request_id);
-    parts.push(close);
-  }
+  if (request.overdue) parts.push(take(request));
+  if (request.may_close) parts.push(button("close_request", request, online, acts.close));
   // Spaces, so that the row read as one text has its words apart.
   line.append(...parts.flatMap((part) => [part, " "]));
   return line;
+}
+
+// An overdue request is taken by one click, also by a seat that is not ready; not by one that rings or talks.
+function take(request) {
+  const free = online && request.online && !["ringing", "busy"].includes(board.me.state);
+  return button("take_request", request, free, acts.take);
+}
+
+function button(key, request, enabled, act) {
+  const made = element("button", key === "take_request" ? "act primary" : "act", say(key));
+  made.type = "button";
+  made.disabled = !enabled;
+  made.dataset.testid = key.replace("_", "-");
+  made.setAttribute("aria-label", `${say(key)}: ${place(request)}`);
+  made.onclick = () => act(request.request_id);
+  return made;
 }
 
 function details(request) {
   const parts = [say(`request_${request.state}`)];
   if (request.state === "ringing" && request.seat) parts[0] = say("rings_at", { seat: seatName(request.seat) });
   if (request.state === "talking" && request.seat) parts[0] = say("talks_with", { seat: seatName(request.seat) });
+  if (request.overdue) parts.unshift(say("overdue"));
   if (request.place) parts.push(say("place", { place: request.place }));
   parts.push(say(request.call_type === 2 ? "video_call" : "audio_call"));
   if (request.presses > 1) parts.push(say("pressed", { presses: request.presses }));

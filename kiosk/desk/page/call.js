@@ -58,11 +58,12 @@ export class Call {
     return this.pc.connectionState !== "connected" || this.absentMs >= ABSENT_SHOWN_MS;
   }
 
-  async ring(incoming) {
+  // `taken`: the person has clicked on this request already, so it is accepted as soon as the answer is made.
+  async ring(incoming, taken = false) {
     note("incoming_call", incoming.call_id);
     if (this.state !== "idle") return this.send({ type: "line_busy", call_id: incoming.call_id });
     const { call_id, call_type, request, ring_timeout_ms } = incoming;
-    Object.assign(this, { state: "ringing", incoming, lastId: call_id, type: call_type, told: "", confirmed: false,
+    Object.assign(this, { state: "ringing", incoming, taken, lastId: call_id, type: call_type, told: "", confirmed: false,
       farAudio: true, farVideo: true, devices: request.devices, since: null, remote: new MediaStream(),
       connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null });
     this.waitAtMost(ring_timeout_ms + RING_GUARD_MS, () => this.lost("end_no_response"));
@@ -70,6 +71,7 @@ export class Call {
     note("ringing", this.id);
     try {
       await this.answer(incoming);
+      if (taken && this.id === call_id) this.accept();
     } catch (error) {
       console.error(error);
       this.fail(call_id, String(error.message ?? error));

@@ -9,9 +9,10 @@ const dialog = byId("incoming");
 let focusedBefore = null;
 
 export function drawIncoming(call) {
-  if (call.state === "ringing") draw(call.incoming);
-  if (call.state === "ringing" && !dialog.open) open(call);
-  if (call.state !== "ringing" && dialog.open) close();
+  const asks = call.state === "ringing" && !call.taken;
+  if (asks) draw(call.incoming);
+  if (asks && !dialog.open) open(call);
+  if (!asks && dialog.open) close();
 }
 
 function open(call) {

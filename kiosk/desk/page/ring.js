@@ -6,12 +6,15 @@ const TONES_HZ = [660, 880];
 const TONE_S = 0.22;
 const PAUSE_MS = 1600;
 const TITLE_MS = 700;
+const WARNING_HZ = [990, 740, 990, 740, 990, 740];
 const GESTURES = ["pointerdown", "pointerup", "keydown"];
 
 let context = null;
 let sounding = null;
 let flashing = null;
 let notification = null;
+let warning = null; // () => the beds that are overdue, in words, or null
+let ringing = null; // () => the title while a call rings, or null
 
 // `changed` is told when the sound is switched on, or off by the browser. Any gesture switches it on; on `button`
 // only the whole click does, since the button goes as soon as it is on.
@@ -44,23 +47,53 @@ export function start(title, urgent) {
   stop();
   beep();
   sounding = setInterval(beep, urgent ? PAUSE_MS / 2 : PAUSE_MS);
-  let shown = true;
-  const flash = () => { document.title = shown ? `☎ ${title()}` : say("title"); shown = !shown; };
+  ringing = () => `☎ ${title()}`;
   flash();
-  flashing = setInterval(flash, TITLE_MS);
-  if ("Notification" in window && Notification.permission === "granted" && document.hidden) {
-    notification = new Notification(title(), { tag: "kiosk-call", requireInteraction: true });
-    notification.onclick = () => window.focus();
-  }
+  notify(title(), "kiosk-call");
 }
 
 export function stop() {
   clearInterval(sounding);
-  clearInterval(flashing);
-  sounding = flashing = null;
+  sounding = ringing = null;
   notification?.close();
   notification = null;
+  flash();
+}
+
+// `beds` gives the words for what is overdue, or is null when nothing is; `sound` also lets it be heard, once.
+export function warn(beds, sound) {
+  const changed = (beds === null) !== (warning === null);
+  warning = beds;
+  if (changed) flash();
+  if (!sound) return;
+  WARNING_HZ.forEach((hz, index) => tone(hz, index * TONE_S));
+  notify(overdueTitle(), "kiosk-overdue");
+}
+
+function overdueTitle() {
+  return `⚠ ${say("overdue_title", { beds: warning() })}`;
+}
+
+// The title blinks between the page's own and what is most urgent to know: a call that rings, else what is overdue.
+function flash() {
+  clearInterval(flashing);
+  flashing = null;
   document.title = say("title");
+  if (!ringing && !warning) return;
+  let shown = true;
+  const blink = () => {
+    document.title = shown ? (ringing ?? overdueTitle)() : say("title");
+    shown = !shown;
+  };
+  blink();
+  flashing = setInterval(blink, TITLE_MS);
+}
+
+function notify(words, tag) {
+  if (!("Notification" in window) || Notification.permission !== "granted" || !document.hidden) return;
+  notification?.close();
+  notification = new Notification(words, { tag, requireInteraction: true });
+  notification.onclick = () => window.focus();
 }
 
 function beep() {
