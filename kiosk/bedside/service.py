@@ -23,6 +23,7 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.notify import Notifier
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
+from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
 from kiosk.settings import Settings
@@ -100,21 +101,33 @@ class Bedside(Listener):
         return words(self.view, self._settings.bed.language)
 
     async def run(self) -> None:
-        """Work until cancelled. The button works before the desk is reached."""
-        loop = asyncio.get_running_loop()
-        beat: asyncio.Task[None] | None = None
+        """Work until cancelled. The button works before the desk is reached.
+
+        Raises :exc:`~kiosk.bedside.supervisor.PartsFail` when the process had better be started anew.
+        """
         try:
             self._start_buttons()
             self._show(self.view)
             self._notifier.ready()
-            if self._notifier.watchdog_s is not None:
-                beat = loop.create_task(self._feed_watchdog(self._notifier.watchdog_s))
-            await self._client.run()
+            await supervise(self._parts())
         finally:
             self._notifier.stopping()
-            if beat is not None:
-                beat.cancel()
             await self._close()
+
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {f"button {watch.name}": watch.run for watch in self._watches}
+        parts["signaling"] = self._signal
+        every_s = self._notifier.watchdog_s
+        if every_s is not None:
+            parts["watchdog"] = lambda: self._feed_watchdog(every_s)
+        return parts
+
+    async def _signal(self) -> None:
+        try:
+            await self._client.run()
+        except Exception:
+            self._do(bed_events.LinkDown())  # the patient is not left with what was so before
+            raise
 
     def _start_buttons(self) -> None:
         buttons = self._settings.buttons
