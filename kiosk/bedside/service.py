@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.bedside import bed, bed_events, call, call_events, debounce, request, request_events
+from kiosk.bedside import bed, bed_events, call, call_events, debounce, progress, request, request_events
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
@@ -89,6 +89,7 @@ class Bedside(Listener):
             devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
         )
         self._watches: list[ButtonWatch] = []
+        self._talking_since: float | None = None
 
     @property
     def view(self) -> View:
@@ -147,9 +148,31 @@ class Bedside(Listener):
                 watch.start()
 
     async def _feed_watchdog(self, every_s: float) -> None:
+        starving: tuple[str, ...] = ()
         while True:
-            self._notifier.alive()
+            now = time.monotonic()
+            before, starving = starving, progress.stalled(self._paths(), now=now)
+            if not starving:
+                self._notifier.alive()
+            elif starving != before:
+                log.error("x stands still: %s; the watchdog is not fed", ", ".join(starving))
             await asyncio.sleep(every_s)
+
+    def _paths(self) -> dict[str, progress.Path]:
+        """All that must go on, for the watchdog."""
+        paths = {
+            f"button {watch.name}": progress.Path(watch.looked_at, progress.BUTTON_WITHIN_S)
+            for watch in self._watches
+        }
+        within_s = self._client.moves_within_s + progress.SIGNALING_SLACK_S
+        paths["signaling"] = progress.Path(self._client.moved_at, within_s)
+        devices = {"microphone": self._devices.microphone, "speaker": self._devices.speaker}
+        audio = progress.audio(
+            self._talking_since,
+            {name: device.moved_at for name, device in devices.items() if device is not None},
+            faulty=frozenset(name for name in devices if getattr(self._bed.devices, name)),
+        )
+        return paths if audio is None else {**paths, "audio": audio}
 
     async def _close(self) -> None:
         for watch in self._watches:
@@ -220,6 +243,10 @@ class Bedside(Listener):
         request_before, call_before = self._bed.request, self._bed.call
         effects = self._bed.handle(event, now=time.monotonic())
         self._log_moves(request_before, call_before)
+        if self._bed.call.state is not call_events.State.CONNECTED:
+            self._talking_since = None
+        elif self._talking_since is None:
+            self._talking_since = time.monotonic()
         for effect in effects:
             self._perform(effect)
 
