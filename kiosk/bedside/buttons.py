@@ -7,12 +7,16 @@ cross into the loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from kiosk.bedside import debounce
 from kiosk.hardware.button import Button, Edge
+
+MAX_EDGES = 1000
+"""Edges that may wait for the loop: far more than a bouncing contact makes while the loop is busy."""
 
 
 def _nothing(at: float) -> None:
@@ -31,7 +35,7 @@ class Actions:
 
 
 class ButtonWatch:
-    """Watches *button* from :meth:`start` to :meth:`close`."""
+    """Watches *button* from :meth:`start` to :meth:`close`, as long as :meth:`run` does."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class ButtonWatch:
         stuck: float | None = None,
     ) -> None:
         self._button = button
+        self.name = button.name
         self._act: dict[type[debounce.Event], Callable[[float], None]] = {
             debounce.Pressed: actions.pressed,
             debounce.Held: actions.held,
@@ -52,38 +57,59 @@ class ButtonWatch:
         }
         self._state = debounce.Button(bounce=bounce, hold=hold, stuck=stuck)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._look: asyncio.TimerHandle | None = None
+        self._edges: asyncio.Queue[Edge] = asyncio.Queue(MAX_EDGES)
+        self.looked_at = 0.0
+        """When the level was read last."""
 
     def start(self) -> None:
         """Begin; a contact that is closed already counts as a press now."""
         self._loop = asyncio.get_running_loop()
         self._button.start(self._on_edge)
-        self._look_now()
+        self._look()
+
+    async def run(self) -> None:
+        """Follow edges and look at the level, until cancelled.
+
+        What the button or an action raises ends it; it may be run again, and then does anew what was not done.
+        """
+        while True:
+            edge = await self._next_edge()
+            if edge is None:
+                self._look()
+            else:
+                self._saw(debounce.Edge(edge.active, edge.at))
+
+    async def _next_edge(self) -> Edge | None:
+        due = debounce.next_look(self._state)
+        regular = self.looked_at + debounce.REREAD_S
+        try:
+            # asyncio's clock is time.monotonic() on Linux, as is that of the edges.
+            async with asyncio.timeout_at(regular if due is None else min(due, regular)):
+                return await self._edges.get()
+        except TimeoutError:
+            return None
 
     def close(self) -> None:
         """Stop watching and let the pin go."""
         self._loop = None
-        if self._look is not None:
-            self._look.cancel()
         self._button.close()
 
     def _on_edge(self, edge: Edge) -> None:
         loop = self._loop
         if loop is not None:
-            loop.call_soon_threadsafe(self._saw, debounce.Edge(edge.active, edge.at))
+            loop.call_soon_threadsafe(self._queue, edge)
 
-    def _look_now(self) -> None:
-        self._saw(debounce.Look(self._button.level(), time.monotonic()))
+    def _queue(self, edge: Edge) -> None:
+        with contextlib.suppress(asyncio.QueueFull):  # the next look at the level makes up for it
+            self._edges.put_nowait(edge)
+
+    def _look(self) -> None:
+        level = self._button.level()
+        self.looked_at = time.monotonic()
+        self._saw(debounce.Look(level, self.looked_at))
 
     def _saw(self, seen: debounce.Edge | debounce.Look) -> None:
-        if self._loop is None:
-            return
-        self._state, events = debounce.step(self._state, seen)
+        state, events = debounce.step(self._state, seen)
         for event in events:
             self._act[type(event)](event.at)
-        due = debounce.next_look(self._state)
-        regular = time.monotonic() + debounce.REREAD_S
-        if self._look is not None:
-            self._look.cancel()
-        # asyncio's clock is time.monotonic() on Linux, as is that of the edges.
-        self._look = self._loop.call_at(min(due, regular) if due is not None else regular, self._look_now)
+        self._state = state

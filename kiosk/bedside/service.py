@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.bedside import bed, bed_events, call, call_events, debounce, request, request_events
+from kiosk.bedside import bed, bed_events, call, call_events, debounce, progress, request, request_events
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
@@ -26,6 +26,7 @@ from kiosk.bedside.keeper import Keeper
 from kiosk.bedside.notify import Notifier
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
+from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
 from kiosk.settings import Settings
@@ -93,6 +94,7 @@ class Bedside(Listener):
             devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
         )
         self._watches: list[ButtonWatch] = []
+        self._talking_since: float | None = None
 
     @property
     def view(self) -> View:
@@ -110,23 +112,35 @@ class Bedside(Listener):
         return self._bed.request.request_id
 
     async def run(self) -> None:
-        """Work until cancelled. The button works before the desk is reached."""
-        loop = asyncio.get_running_loop()
-        beat: asyncio.Task[None] | None = None
+        """Work until cancelled. The button works before the desk is reached.
+
+        Raises :exc:`~kiosk.bedside.supervisor.PartsFail` when the process had better be started anew.
+        """
         try:
             self._do(bed_events.Restored(self._keeper.restore()))
             self._keeper.start()
             self._start_buttons()
             self._show(self.view)
             self._notifier.ready()
-            if self._notifier.watchdog_s is not None:
-                beat = loop.create_task(self._feed_watchdog(self._notifier.watchdog_s))
-            await self._client.run()
+            await supervise(self._parts())
         finally:
             self._notifier.stopping()
-            if beat is not None:
-                beat.cancel()
             await self._close()
+
+    def _parts(self) -> dict[str, Part]:
+        parts: dict[str, Part] = {f"button {watch.name}": watch.run for watch in self._watches}
+        parts["signaling"] = self._signal
+        every_s = self._notifier.watchdog_s
+        if every_s is not None:
+            parts["watchdog"] = lambda: self._feed_watchdog(every_s)
+        return parts
+
+    async def _signal(self) -> None:
+        try:
+            await self._client.run()
+        except Exception:
+            self._do(bed_events.LinkDown())  # the patient is not left with what was so before
+            raise
 
     def _start_buttons(self) -> None:
         buttons = self._settings.buttons
@@ -146,9 +160,31 @@ class Bedside(Listener):
                 watch.start()
 
     async def _feed_watchdog(self, every_s: float) -> None:
+        starving: tuple[str, ...] = ()
         while True:
-            self._notifier.alive()
+            now = time.monotonic()
+            before, starving = starving, progress.stalled(self._paths(), now=now)
+            if not starving:
+                self._notifier.alive()
+            elif starving != before:
+                log.error("x stands still: %s; the watchdog is not fed", ", ".join(starving))
             await asyncio.sleep(every_s)
+
+    def _paths(self) -> dict[str, progress.Path]:
+        """All that must go on, for the watchdog."""
+        paths = {
+            f"button {watch.name}": progress.Path(watch.looked_at, progress.BUTTON_WITHIN_S)
+            for watch in self._watches
+        }
+        within_s = self._client.moves_within_s + progress.SIGNALING_SLACK_S
+        paths["signaling"] = progress.Path(self._client.moved_at, within_s)
+        devices = {"microphone": self._devices.microphone, "speaker": self._devices.speaker}
+        audio = progress.audio(
+            self._talking_since,
+            {name: device.moved_at for name, device in devices.items() if device is not None},
+            faulty=frozenset(name for name in devices if getattr(self._bed.devices, name)),
+        )
+        return paths if audio is None else {**paths, "audio": audio}
 
     async def _close(self) -> None:
         for watch in self._watches:
@@ -221,6 +257,10 @@ class Bedside(Listener):
         request_before, call_before = self._bed.request, self._bed.call
         effects = self._bed.handle(event, now=time.monotonic())
         self._log_moves(request_before, call_before)
+        if self._bed.call.state is not call_events.State.CONNECTED:
+            self._talking_since = None
+        elif self._talking_since is None:
+            self._talking_since = time.monotonic()
         for effect in effects:
             self._perform(effect)
 

@@ -52,6 +52,8 @@ class Microphone(ABC):
     """
 
     name: str
+    moved_at: float = 0.0
+    """Monotonic seconds of the last block; 0 = none yet."""
 
     @abstractmethod
     def open(self, on_block: OnBlock, on_fault: OnFault) -> None:
@@ -97,6 +99,7 @@ class AlsaMicrophone(Microphone):
                 # Devices may grant another period than was asked; what is delivered is whole blocks all the same.
                 rest = np.concatenate([rest, np.frombuffer(data, np.int16)])
                 while len(rest) >= BLOCK_SAMPLES:
+                    self.moved_at = time.monotonic()
                     on_block(rest[:BLOCK_SAMPLES])
                     rest = rest[BLOCK_SAMPLES:]
         except alsa_error() as error:
@@ -128,6 +131,7 @@ class _PacedMicrophone(Microphone):
         due = time.monotonic()
         number = 0
         while not worker.stopping.wait(max(0.0, due - time.monotonic())):
+            self.moved_at = time.monotonic()
             on_block(self._block(number))
             number += 1
             due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

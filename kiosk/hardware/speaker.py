@@ -10,6 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class Speaker(ABC):
     name: str
     dropped: int = 0
     """Blocks dropped because the device was late, since the speaker was made."""
+    moved_at: float = 0.0
+    """Monotonic seconds at which the device last took a block; 0 = none yet."""
 
     @abstractmethod
     def open(self, on_fault: OnFault) -> None:
@@ -107,7 +110,7 @@ class AlsaSpeaker(Speaker):
         self.close()
         pcm = open_pcm("speaker", self._device, capture=False, periods=PERIODS)
         self._queue = _Queue()
-        self._playback = _Playback(pcm, self._queue, on_fault, device=self._device)
+        self._playback = _Playback(pcm, self._queue, on_fault, device=self._device, moved=self._moved)
 
     def play(self, block: Block) -> None:
         """Queue *block*, and look whether the device still takes sound."""
@@ -122,6 +125,9 @@ class AlsaSpeaker(Speaker):
         playback = self._playback
         return self._queue.seconds + (playback.buffered_s if playback is not None else 0.0)
 
+    def _moved(self, at: float) -> None:
+        self.moved_at = at
+
     def close(self) -> None:
         """Stop."""
         playback, self._playback = self._playback, None
@@ -132,11 +138,14 @@ class AlsaSpeaker(Speaker):
 class _Playback:
     """One opening of an ALSA device; if its thread hangs it is left behind whole, and the next shares nothing."""
 
-    def __init__(self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str) -> None:
+    def __init__(
+        self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str, moved: Callable[[float], None]
+    ) -> None:
         self._pcm = pcm
         self._buffer_samples: int = pcm.info()["buffer_size"]
         self._queue = queue
         self._device = device
+        self._moved = moved
         self._on_fault: OnFault | None = on_fault
         self._telling = threading.Lock()
         self._written_at = self._filled_until = time.monotonic()
@@ -180,6 +189,7 @@ class _Playback:
                     self._fault(f"speaker {self._device} takes no sound (is it plugged in?)")
                     return
                 self._written_at = time.monotonic()
+                self._moved(self._written_at)
                 free = max(0, self._pcm.avail())
                 self._filled_until = self._written_at + (self._buffer_samples - free) / SAMPLE_RATE + BLOCK_S
         except alsa_error() as error:
@@ -240,4 +250,5 @@ class SimulatedSpeaker(Speaker):
                 return
             with self._hearing:
                 self._heard.append(self._queue.take())
+            self.moved_at = time.monotonic()
             due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 import ssl
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,10 @@ class Client:
         self._next_id = 0
         self._failures = 0
         self._dropped = ""
+        self.moved_at = time.monotonic()
+        """When it last did what it does: an attempt or its pause began, or a message came."""
+        self.moves_within_s = 0.0
+        """How long it may take until it moves again, as far as it knows."""
 
     @property
     def connected(self) -> bool:
@@ -138,7 +143,9 @@ class Client:
         is read at each try.
         """
         while True:
+            self._expects(CONNECT_TIMEOUT_S + LOGIN_TIMEOUT_S + CLOSE_TIMEOUT_S)
             wait_s = await self._until_lost()
+            self._expects(wait_s)
             await asyncio.sleep(wait_s)
 
     async def _until_lost(self) -> float:
@@ -161,6 +168,9 @@ class Client:
         ceiling = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return self._spread(ceiling)
+
+    def _expects(self, within_s: float) -> None:
+        self.moved_at, self.moves_within_s = time.monotonic(), within_s
 
     def _spread(self, ceiling: float) -> float:
         return self._chance.uniform(ceiling / 2, ceiling)
@@ -228,6 +238,7 @@ class Client:
 
     async def _read(self, socket: ClientConnection, silence_s: float) -> None:
         while True:
+            self._expects(silence_s + CLOSE_TIMEOUT_S)
             try:
                 async with asyncio.timeout(silence_s):
                     text = await socket.recv()

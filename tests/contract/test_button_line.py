@@ -44,7 +44,8 @@ async def pressed(desk: RunningDesk, times: int) -> None:
 
 
 async def fault_is(desk: RunningDesk, fault: str) -> None:
-    await until(lambda: desk.server.relay.allocation.ledger.beds[BED].devices.button == fault, f"{fault!r} is told")
+    beds = desk.server.relay.allocation.ledger.beds
+    await until(lambda: BED in beds and beds[BED].devices.button == fault, f"{fault!r} is told")
 
 
 async def test_a_stuck_button_asks_once_and_is_told_and_shown_until_it_comes_up(desk: RunningDesk) -> None:

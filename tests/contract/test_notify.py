@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from tests.waiting import HANG_S
 
 NOBODY_LISTENS = 1
 """TCP port 1 (tcpmux) of this machine."""
+
+QUIET_S = 1.0
 
 
 class Systemd:
@@ -46,8 +49,26 @@ class Systemd:
             while self.heard.count(told) < times:
                 self.heard.append((await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode())
 
+    async def no_more(self, told: str) -> None:
+        """Wait until *told* has not been heard for ``QUIET_S``, which is many times as long as between two."""
+        async with asyncio.timeout(HANG_S):
+            with contextlib.suppress(_Quiet):
+                while True:
+                    await self._again(told)
+
+    async def _again(self, told: str) -> None:
+        try:
+            async with asyncio.timeout(QUIET_S):
+                await self.until(told, times=self.heard.count(told) + 1)
+        except TimeoutError:
+            raise _Quiet from None
+
     def close(self) -> None:
         self._socket.close()
+
+
+class _Quiet(Exception):
+    """Nothing was heard for ``QUIET_S``."""
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ async def test_an_idle_bed_does_not_claim_to_be_connected_over_a_dead_link(
         await until(lambda: not desk.server.relay.is_connected(BED), "the desk lets it go")
         proxy.passes()
         await bed.shows("ready")
-        assert desk.server.relay.allocation.ledger.beds[BED].online
+        await until(lambda: desk.server.relay.allocation.ledger.beds[BED].online)
 
 
 async def test_a_press_over_a_dead_link_is_never_shown_as_sent_and_arrives_when_it_is_back(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""The units that ship are ones that systemd understands, and keep the promise of a restart."""
+
+from __future__ import annotations
+
+import configparser
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import HANG_S
+
+SHIPPED = Path(__file__).parents[2] / "systemd"
+UNITS = ["kiosk.service", "desk.service"]
+PI_WATCHDOG_MAX_S = 15
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_finds_nothing_to_complain_about(unit: str, tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    assert program, "install the package systemd (scripts/setup test does)"
+    there = (SHIPPED / unit).read_text().replace("/opt/kiosk/bin/kiosk", "/bin/true")  # it is not installed here
+    (tmp_path / unit).write_text(there)
+    checked = subprocess.run(
+        [program, "verify", "--man=no", str(tmp_path / unit)],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+    complaints = [line for line in checked.stderr.splitlines() if unit in line]
+    assert (checked.returncode, complaints) == (0, [])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_service_that_ends_is_started_again_but_not_for_ever(unit: str) -> None:
+    read = configparser.ConfigParser(strict=False)
+    read.read(SHIPPED / unit)
+    assert read["Service"]["Restart"] == "always"
+    assert int(read["Unit"]["StartLimitBurst"]) > 0
+    assert read["Service"]["NoNewPrivileges"] == "yes"
+    assert read["Service"]["ProtectSystem"] == "strict"
+
+
+def test_the_hardware_watchdog_is_not_asked_for_more_than_it_can() -> None:
+    read = configparser.ConfigParser()
+    read.read(SHIPPED / "watchdog.conf")
+    assert int(read["Manager"]["RuntimeWatchdogSec"]) <= PI_WATCHDOG_MAX_S
