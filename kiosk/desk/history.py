@@ -21,7 +21,7 @@ from types import UnionType
 from typing import Any, get_type_hints
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from kiosk.desk.timeline import Entry, Happened
 from kiosk.errors import KioskError
@@ -159,7 +159,7 @@ class History:
             with engine.begin() as connection:
                 connection.execute(sa.insert(TIMELINE), rows)
                 self._tidy(connection, batch[-1].at)
-        except (DBAPIError, HistoryError, OSError) as error:
+        except (SQLAlchemyError, HistoryError, OSError) as error:
             self._failed(error)
             return False
         with self._missing_lock:

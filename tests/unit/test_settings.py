@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import hypothesis
 import msgspec
 import msgspec.inspect
 import pytest
@@ -346,6 +347,7 @@ def test_a_crash_at_any_step_leaves_a_whole_file_and_nothing_else(
     assert {file.name for file in tmp_path.iterdir()} <= {"kiosk.toml", "kiosk.toml.previous"}
 
 
+@hypothesis.settings(deadline=None)  # it waits for the disk
 @given(SETTINGS)
 def test_what_is_saved_is_what_is_loaded(tmp_path_factory: pytest.TempPathFactory, wanted: Settings) -> None:
     path = tmp_path_factory.mktemp("settings") / "kiosk.toml"
