@@ -170,7 +170,6 @@ export class Call {
     this.waitAtMost(CONNECT_TIMEOUT_MS, () => this.fail(call_id, `no media ${seconds} s after the accept`));
     const own = (this.own = new OwnMedia({ sender: (kind) => this.sender(kind), changed: () => this.ownChanged() }));
     this.changed();
-    await own.attach();
     await own.open("audio");
     if (!own.closed) this.ownChanged();
     if (this.isVideo && !own.closed) await own.switch("video", true);

@@ -13,7 +13,7 @@ export class OwnMedia {
     this.tracks = { audio: null, video: null };
     this.missing = { audio: "", video: "" }; // the key of the words why one is not there
     this.closed = false;
-    this.silence = new Silence(() => { if (!this.closed) this.changed(); });
+    this.silence = null; // made when it is needed: it costs time just when a call is accepted
     this.replug = () => this.pluggedIn();
     navigator.mediaDevices?.addEventListener("devicechange", this.replug);
   }
@@ -24,7 +24,7 @@ export class OwnMedia {
 
   // Packets of sound go on, whatever is on or off: their absence is a dead path.
   get steady() {
-    return this.tracks.audio !== null || this.silence.runs;
+    return this.tracks.audio !== null || this.silence?.runs === true;
   }
 
   // Put everything on a connection that is new.
@@ -33,7 +33,9 @@ export class OwnMedia {
   }
 
   carried(kind) {
-    return this.tracks[kind] ?? (kind === "audio" ? this.silence.track : null);
+    if (this.tracks[kind] || kind === "video") return this.tracks[kind];
+    this.silence ??= new Silence(() => { if (!this.closed) this.changed(); });
+    return this.silence.track;
   }
 
   // For the person: also while it is being opened.
@@ -57,6 +59,7 @@ export class OwnMedia {
     if (!track && this.tracks[kind]) return;
     this.missing[kind] = why ?? "";
     if (!track && kind === "video") this.wanted.video = false;
+    if (!track && kind === "audio") await this.put(kind, null);
     if (!track) return;
     track.onended = () => this.unplugged(kind, track);
     if (kind === "audio") track.enabled = this.wanted.audio;
@@ -89,6 +92,6 @@ export class OwnMedia {
     this.closed = true;
     navigator.mediaDevices?.removeEventListener("devicechange", this.replug);
     for (const track of Object.values(this.tracks)) track?.stop();
-    this.silence.close();
+    this.silence?.close();
   }
 }
