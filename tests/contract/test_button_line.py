@@ -15,6 +15,8 @@ from tests.bedsides import RunningBedside, bed_settings, bedside_running
 from tests.desks import BED, RunningDesk
 from tests.waiting import until
 
+pytestmark = pytest.mark.promise("R14")
+
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ from tests.contract.test_desk_process import kiosk
 from tests.desks import SEATS, RunningDesk, help_wanted, invitation
 from tests.waiting import HANG_S, until
 
+pytestmark = pytest.mark.promise("R21")
+
 DAY_S = 86_400.0
 NOW = 1_800_000_000.0
 

@@ -21,6 +21,8 @@ from kiosk.bedside.journal_file import DAMAGED_NAME, FILE_NAME, MAX_BYTES, Journ
 from kiosk.bedside.keeper import Keeper
 from tests.waiting import HANG_S, until
 
+pytestmark = pytest.mark.promise("R02")
+
 RAISED = KeptRequest(request_id="r1", age=0)
 PRESS = Kept(request=RAISED)
 SOON_S = 0.02

@@ -17,7 +17,7 @@ from tests.desks import BED, RunningDesk
 from tests.fault.proxy import proxied
 from tests.waiting import HANG_S, until
 
-pytestmark = pytest.mark.usefixtures("soon")
+pytestmark = [pytest.mark.usefixtures("soon"), pytest.mark.promise("R11")]
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from tests.contract.test_notify import Systemd
 from tests.desks import BED, SEATS
 from tests.waiting import HANG_S
 
+pytestmark = pytest.mark.promise("R11")
+
 FED = "WATCHDOG=1"
 
 

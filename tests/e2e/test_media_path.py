@@ -13,7 +13,7 @@ from playwright.async_api import Browser
 from kiosk.bench.chromium import READ_CODE, chromium
 from tests.e2e.conftest import Hospital, Seat, SignIn
 
-pytestmark = [pytest.mark.browser, pytest.mark.alsa]
+pytestmark = [pytest.mark.browser, pytest.mark.alsa, pytest.mark.promise("R10")]
 
 STANDS_STILL = f"""async () => {{
   const read = {READ_CODE};

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Hospital, Seat, SignIn, ward_settings
 from tests.e2e.wire_bed import WireBed
 from tests.waiting import HANG_S
 
-pytestmark = [pytest.mark.browser, pytest.mark.alsa]
+pytestmark = [pytest.mark.browser, pytest.mark.alsa, pytest.mark.promise("R08")]
 
 QUICK = {"overdue": 1.0, "realert": 5.0, "backup_after": 600.0, "local_alarm_after": 600.0}
 HANG_MS = HANG_S * 1000

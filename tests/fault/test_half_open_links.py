@@ -17,6 +17,8 @@ from tests.desks import BED, Peer, RunningDesk, desk_running
 from tests.fault.proxy import Proxy, proxied
 from tests.waiting import HANG_S, until
 
+pytestmark = pytest.mark.promise("R05")
+
 BED_TELLS_WITHIN_S = 10.0
 DESK_TELLS_WITHIN_S = 30.0
 """Facts §7.5."""

@@ -14,6 +14,8 @@ from kiosk.signaling.messages import CallType, Phase
 from tests.fault.killed_ward import KilledWard
 from tests.waiting import until
 
+pytestmark = pytest.mark.promise("R01", "R02")
+
 Reaches = Callable[[KilledWard, Robot], Awaitable[None]]
 
 

@@ -42,6 +42,8 @@ from kiosk.bedside.call_events import (
 )
 from kiosk.signaling.messages import CallType, EndReason
 
+pytestmark = pytest.mark.promise("R10")
+
 TALK: list[Event] = [
     Call("c1", "nurse-1", 7, CallType.VIDEO),
     MediaUp("c1", 15.0),

@@ -13,6 +13,8 @@ from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason, EndReason, ErrorCode, OpenRequest, Phase, SeatState
 from tests.unit.desk_model import Ward
 
+pytestmark = pytest.mark.promise("R08")
+
 TIMES = {"overdue_s": 180.0, "realert_s": 180.0, "backup_after_s": 420.0, "local_alarm_s": 600.0}
 ALARM_ON = wire.LocalAlarm(request_id="r-bed-1", on=True)
 ALARM_OFF = wire.LocalAlarm(request_id="r-bed-1", on=False)

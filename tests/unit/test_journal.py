@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from kiosk.bedside.journal import MAX_AWAY_MS, Kept, KeptRequest, Record, Replay, encode, scan, told
 from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest, Phase
 
+pytestmark = pytest.mark.promise("R02")
+
 AT = 1_800_000_000_000
 TOKENS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 KEPT = st.builds(

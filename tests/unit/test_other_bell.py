@@ -26,6 +26,8 @@ from kiosk.bedside.request_events import Link, State
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason
 
+pytestmark = pytest.mark.promise("R04")
+
 NOW = 100.0
 PRESS = CallPressed(NOW, "r1")
 TAKEN = Received(wire.RequestTaken(request_id="r1"))

@@ -10,6 +10,8 @@ from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, EndReason, ErrorCode, OpenRequest, Priority, SeatState
 from tests.unit.desk_model import Ward
 
+pytestmark = pytest.mark.promise("R15")
+
 
 def one_seat(**rules: float) -> Ward:
     """bed-1 has the only seat's attention; bed-2 has not called yet."""

@@ -14,6 +14,8 @@ from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason, OpenRequest, Phase, Priority
 from tests.unit.desk_model import Ward
 
+pytestmark = pytest.mark.promise("R21")
+
 
 def told(ward: Ward, request_id: str = "r-bed-1") -> list[str]:
     """What happened, in order."""
