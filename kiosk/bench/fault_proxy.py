@@ -34,6 +34,7 @@ from types import TracebackType
 PIECE_BYTES = 64 * 1024
 DRIP_BYTES = 16
 DRIP_GAP_S = 0.01
+LINGER_S = 2.0
 CONNECT_TIMEOUT_S = 5.0
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: what was not sent is dropped and the peer gets an RST (socket(7))."""
@@ -89,6 +90,18 @@ class Proxied:
         """End both halves: with a FIN, or with an RST."""
         for writer in self._writers:
             end(writer, reset=reset)
+
+    async def ended(self) -> None:
+        """End both halves, and leave no socket behind for a peer that does not read what is still to be sent."""
+        self.cut(reset=False)
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
+        except TimeoutError:
+            pass
+        finally:
+            for writer in self._writers:
+                writer.transport.abort()
 
     def calm(self) -> None:
         """Take back what can be taken back."""
@@ -153,7 +166,7 @@ class FaultProxy:
             raise
         finally:
             self.connections.remove(connection)
-            connection.cut(reset=False)
+            await connection.ended()
 
     async def _pump(
         self, connection: Proxied, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
