@@ -54,6 +54,7 @@ DESK_ABSENCE_S = 1.5
 """How long there may be no desk, besides its start."""
 BED_RESTARTS = 0.04
 """The part of requests during which their bed is restarted."""
+LOOK_AGAIN_S = 0.05
 STEADY_WITHIN_S = 90.0
 GROUP = "ward"
 LOOKS_ON, DECLINES = "seat-looks-on", "seat-declines"
@@ -264,7 +265,7 @@ class _Bench:
                 if self._tally.wrong:
                     return  # that is a result
                 raise KioskError(f"bench faults: not within {STEADY_WITHIN_S:.0f} s: {what}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     def _outcome(self, took_s: float) -> Outcome:
         injected = Counter(self._schedule.injected)
