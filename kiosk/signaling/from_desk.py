@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from kiosk.signaling.message import PROTOCOL_VERSION, Message
 from kiosk.signaling.views import (
+    BedView,
     RequestView,
     SeatView,
 )
@@ -104,12 +105,6 @@ class Allocated(Message, tag="allocated", frozen=True, kw_only=True):
     seat_name: Label = ""
 
 
-class Ringing(Message, tag="ringing", frozen=True, kw_only=True):
-    """The seat's page has been sent the invitation."""
-
-    call_id: Token
-
-
 class Accepted(Message, tag="accepted", frozen=True, kw_only=True):
     """The seat took the call: open the gate. ``call_type`` may be less than was asked (audio for video)."""
 
@@ -132,6 +127,22 @@ class LocalAlarm(Message, tag="local_alarm", frozen=True, kw_only=True):
     on: bool
 
 
+class SeatCalls(Message, tag="seat_calls", frozen=True, kw_only=True):
+    """A seat calls this bed: light and sound first, :class:`Ringing` when they are on, and nothing is captured yet.
+
+    If the bed answers, by its facility's rule, it sends :class:`Invite` with this ``call_id`` and ``fence``.
+    ``request_id``: the bed's own open request, or the name of this call for as long as it lasts.
+    """
+
+    request_id: Token
+    call_id: Token
+    fence: Fence
+    seat: UserId
+    seat_name: Label = ""
+    call_type: CallType
+    ring_timeout_ms: Millis
+
+
 # -- desk → seat
 
 
@@ -143,6 +154,26 @@ class Board(Message, tag="board", frozen=True, kw_only=True):
     seats: tuple[SeatView, ...] = ()
     beds_online: int = 0
     beds_offline: tuple[Label, ...] = ()
+
+
+class Beds(Message, tag="beds", frozen=True, kw_only=True):
+    """Answers :class:`FindBeds`: the first of them, by place, and how many more there are."""
+
+    text: Label
+    beds: Annotated[tuple[BedView, ...], Meta(max_length=100)] = ()
+    more: Annotated[int, Meta(ge=0)] = 0
+
+
+class Calling(Message, tag="calling", frozen=True, kw_only=True):
+    """The bed is being called; :class:`Ringing` comes when it rings, :class:`IncomingCall` when it has answered.
+
+    Answer that one and accept it at once; or :class:`CallEnded` says why not. ``cancel`` takes the call back.
+    """
+
+    call_id: Token
+    request: RequestView
+    call_type: CallType
+    ring_timeout_ms: Millis
 
 
 class IncomingCall(Message, tag="incoming_call", frozen=True, kw_only=True):

@@ -24,8 +24,10 @@ from kiosk.signaling.from_desk import (
     Accepted,
     Ack,
     Allocated,
+    Beds,
     Board,
     CallEnded,
+    Calling,
     Fault,
     IncomingCall,
     KickedOut,
@@ -35,7 +37,7 @@ from kiosk.signaling.from_desk import (
     RequestClosed,
     RequestHeld,
     RequestTaken,
-    Ringing,
+    SeatCalls,
 )
 from kiosk.signaling.message import (
     MAX_MESSAGE_BYTES,
@@ -45,11 +47,13 @@ from kiosk.signaling.message import (
 from kiosk.signaling.to_desk import (
     Accept,
     Answer,
+    CallBed,
     CallFailed,
     Cancel,
     Candidate,
     CloseRequest,
     DeviceState,
+    FindBeds,
     Hangup,
     Invite,
     LineBusy,
@@ -60,12 +64,14 @@ from kiosk.signaling.to_desk import (
     Rebuild,
     Reject,
     Request,
+    Ringing,
     SetSeatState,
     Snapshot,
     SwitchToAudio,
     TakeRequest,
 )
 from kiosk.signaling.views import (
+    BedView,
     RequestView,
     SeatView,
 )
@@ -82,6 +88,7 @@ from kiosk.signaling.vocabulary import (
     Label,
     Millis,
     OpenRequest,
+    Origin,
     Phase,
     Priority,
     Sdp,
@@ -98,6 +105,8 @@ FromKiosk = (
     | CloseRequest
     | Invite
     | Cancel
+    | Ringing
+    | Reject
     | LineBusy
     | Hangup
     | CallFailed
@@ -115,6 +124,7 @@ FromSeat = (
     | Candidate
     | Accept
     | Reject
+    | Cancel
     | LineBusy
     | Hangup
     | CallFailed
@@ -123,6 +133,8 @@ FromSeat = (
     | MediaStalled
     | CloseRequest
     | TakeRequest
+    | CallBed
+    | FindBeds
     | Pong
 )
 ToKiosk = (
@@ -136,6 +148,7 @@ ToKiosk = (
     | RequestHeld
     | LocalAlarm
     | Allocated
+    | SeatCalls
     | Ringing
     | Answer
     | Candidate
@@ -152,6 +165,9 @@ ToSeat = (
     | Fault
     | KickedOut
     | Board
+    | Beds
+    | Calling
+    | Ringing
     | IncomingCall
     | Accepted
     | CallEnded

@@ -18,6 +18,7 @@ from kiosk.signaling.vocabulary import (
     Connection,
     Devices,
     Fence,
+    Label,
     OpenRequest,
     Sdp,
     Token,
@@ -96,6 +97,12 @@ class Candidate(Message, tag="candidate", frozen=True, kw_only=True):
     connection: Connection = 0
 
 
+class Ringing(Message, tag="ringing", frozen=True, kw_only=True):
+    """Desk → kiosk: the seat's page has been sent the invitation. Kiosk → seat: light and sound are on here."""
+
+    call_id: Token
+
+
 class Pong(Message, tag="pong", frozen=True, kw_only=True):
     """Answers :class:`Ping`."""
 
@@ -138,7 +145,7 @@ class Invite(Message, tag="invite", frozen=True, kw_only=True):
 
 
 class Cancel(Message, tag="cancel", frozen=True, kw_only=True):
-    """The kiosk takes an invitation back before it is accepted."""
+    """Who called takes it back before it is accepted."""
 
     call_id: Token
 
@@ -169,6 +176,19 @@ class DeviceState(Message, tag="device_state", frozen=True, kw_only=True):
 # -- seat → desk
 
 
+class CallBed(Message, tag="call_bed", frozen=True, kw_only=True):
+    """A person calls a bed. :class:`Calling` says that it is tried; the bed answers by its facility's rule."""
+
+    bed_user: UserId
+    call_type: CallType = CallType.AUDIO
+
+
+class FindBeds(Message, tag="find_beds", frozen=True, kw_only=True):
+    """Which beds have every word of ``text`` in their ward, room, bed or user id? Answer: :class:`Beds`."""
+
+    text: Label = ""
+
+
 class SetSeatState(Message, tag="set_seat_state", frozen=True, kw_only=True):
     """What a person may choose. ``free`` also ends wrap-up early."""
 
@@ -190,7 +210,7 @@ class MediaStalled(Message, tag="media_stalled", frozen=True, kw_only=True):
 
 
 class Reject(Message, tag="reject", frozen=True, kw_only=True):
-    """The seat declines; the next seat rings."""
+    """The seat declines, and the next one rings; or the bed declines the call of a seat."""
 
     call_id: Token
 

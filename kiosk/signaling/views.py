@@ -14,6 +14,7 @@ from kiosk.signaling.vocabulary import (
     Devices,
     Label,
     Millis,
+    Origin,
     Priority,
     SeatState,
     Token,
@@ -33,7 +34,9 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     presses: int
     call_type: CallType
     age: Millis
-    state: Literal["waiting", "ringing", "talking", "answered", "deferred"]
+    state: Literal["waiting", "ringing", "talking", "answered", "deferred", "called"]
+    """``called``: a seat calls the bed, which has not answered yet."""
+    origin: Origin = Origin.CALL_BUTTON
     place: int = 0
     seat: UserId | None = None
     online: bool = True
@@ -47,6 +50,18 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """Nobody has answered for too long: every seat that sees it sounds, and any of them may take it."""
     alerts: int = 0
     """How often it has sounded so; a page sounds when this rises."""
+
+
+class BedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A bed that a seat may call."""
+
+    user_id: UserId
+    ward: Label = ""
+    room: Label = ""
+    bed: Label = ""
+    online: bool = True
+    request_id: Token | None = None
+    """Its open request: the board says more of it."""
 
 
 class SeatView(msgspec.Struct, frozen=True, kw_only=True):
