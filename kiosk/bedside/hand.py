@@ -34,8 +34,15 @@ LIFTED_S = 0.12
 @contextlib.contextmanager
 def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Iterator[None]:
     """Follow standard input on a thread; it ends with the input, or with the process."""
-    wired = {"call": buttons.call_pin, "cancel": buttons.cancel_pin, "attend": buttons.attend_pin}
-    normally_closed = {"call"} if buttons.call_wiring == "normally_closed" else set()
+    wired = {
+        "call": buttons.call_pin,
+        "bathroom": buttons.bathroom_pin,
+        "staff": buttons.staff_pin,
+        "cancel": buttons.cancel_pin,
+        "attend": buttons.attend_pin,
+    }
+    wirings = {"call": buttons.call_wiring, "bathroom": buttons.bathroom_wiring}
+    normally_closed = {name for name, wiring in wirings.items() if wiring == "normally_closed"}
     threading.Thread(target=_follow, args=(wired, normally_closed, pins, loss), name="hand", daemon=True).start()
     yield
 
@@ -48,7 +55,7 @@ def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFa
             continue
         pin = wired.get(name)
         if not isinstance(pin, int):
-            log.warning("x hand: no button %r: use call, cancel, attend, or media", name)
+            log.warning("x hand: no button %r: use %s, or media", name, ", ".join(wired))
             continue
         finger = SimulatedFinger(pins, pin, normally_closed=name in normally_closed)
         try:

@@ -54,7 +54,7 @@ def demo_settings(*, port: int, auto: bool, audio_call: bool = False) -> Setting
         bed=settings.Bed(group="ward-3", ward="Ward 3", room="301", bed="2", language="en"),
         signaling=settings.Signaling(user_id="bed-301-2"),
         call=settings.Call(type="audio" if audio_call else "video"),
-        buttons=settings.Buttons(simulated=True),
+        buttons=settings.Buttons(simulated=True, bathroom_pin=24, staff_pin=25),
         relay=settings.Relay(pin=23),
         audio=audio,
         video=video,
@@ -119,7 +119,7 @@ async def _verify(ward: Ward, bed: Settings, desk_url: str) -> int:
 
 def _finger(pins: MockFactory, pin: int | str) -> SimulatedFinger:
     if not isinstance(pin, int):
-        raise KioskError("the demo needs all three buttons")
+        raise KioskError("the demo needs all its buttons")
     return SimulatedFinger(pins, pin)
 
 
@@ -131,6 +131,8 @@ async def _show(ward: Ward, bed: Settings, desk_url: str, *, port: int, browser:
         port=port,
         fingers={
             "call": _finger(pins, bed.buttons.call_pin),
+            "bathroom": _finger(pins, bed.buttons.bathroom_pin),
+            "staff": _finger(pins, bed.buttons.staff_pin),
             "cancel": _finger(pins, bed.buttons.cancel_pin),
             "attend": _finger(pins, bed.buttons.attend_pin),
         },

@@ -45,7 +45,7 @@ def call_bed(books: Books, user_id: str, message: wire.CallBed) -> None:
 
 def _unasked(books: Books, bed: Bed, message: wire.CallBed) -> Request:
     told = OpenRequest(
-        request_id=f"seat-{books.fence + 1:x}", age=0, call_type=message.call_type, origin=Origin.SEAT
+        request_id=f"seat-{books.fence + 1:x}", age=0, presses=0, call_type=message.call_type, origin=Origin.SEAT
     )
     return Request(told, bed.user_id, bed.info.group, books.now, state=RequestState.ANSWERED)
 

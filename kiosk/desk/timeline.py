@@ -147,7 +147,7 @@ class Change:
             yield self._entry(Happened.ACKNOWLEDGED, after)
         if after.told.spoken and not before.told.spoken:
             yield self._entry(Happened.SPOKEN, after)
-        if after.told.presses > before.told.presses:
+        if after.told.presses > before.told.presses > 0:
             yield self._entry(Happened.PRESSED_AGAIN, after)
         if after.told.priority > before.told.priority:
             yield self._entry(Happened.PRIORITY_RAISED, after)

@@ -140,7 +140,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     request_id: Token
     age: Millis
-    presses: Annotated[int, Meta(ge=1, le=10**6)] = 1
+    presses: Annotated[int, Meta(ge=0, le=10**6)] = 1
+    """0: nobody has pressed, a seat calls."""
     priority: Priority = Priority.NORMAL
     origin: Origin = Origin.CALL_BUTTON
     """Of several, the most urgent."""

@@ -171,7 +171,7 @@ async def test_the_words_of_a_desk_that_closes_reach_the_bed(desk: RunningDesk) 
     async with bed_connecting(desk) as bed:
         await bed.is_taken()
         for _ in range(20):
-            bed.client.send(wire.Reject(call_id="1"))
+            bed.client.send(wire.Accept(call_id="1"))
         await until(lambda: len(bed.downs) == 1)
         assert bed.downs == ["it closed the connection: 'too many bad messages'"]
 

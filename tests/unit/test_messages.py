@@ -253,7 +253,7 @@ LONG_TOKEN = "a" * 65
         ("request.age", {"type": "request", "request": {"request_id": "r1", "age": -1}}),
         ("request.age", {"type": "request", "request": {"request_id": "r1", "age": 1.5}}),
         ("request.age", {"type": "request", "request": {"request_id": "r1", "age": 10**400}}),
-        ("request.presses", {"type": "request", "request": {"request_id": "r1", "age": 0, "presses": 0}}),
+        ("request.presses", {"type": "request", "request": {"request_id": "r1", "age": 0, "presses": -1}}),
         ("request.priority", {"type": "request", "request": {"request_id": "r1", "age": 0, "priority": 9}}),
         ("request.phase", {"type": "request", "request": {"request_id": "r1", "age": 0, "phase": "lost"}}),
         ("reason", {"type": "close_request", "request_id": "r1", "reason": "hangup"}),

@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from kiosk.desk import server
-from kiosk.signaling.messages import EndReason, ErrorCode, Priority, RequestView, SeatState
+from kiosk.signaling.messages import EndReason, ErrorCode, Origin, Priority, RequestView, SeatState
 
 PAGE = server.PAGE
 LANGUAGES = ("en", "zh")
@@ -23,8 +23,10 @@ MADE = {
     "fault_": [*(code.value for code in ErrorCode), "unreachable"],
     "seat_": [state.value for state in SeatState],
     "priority_": [str(priority.value) for priority in Priority],
-    "request_": ["waiting", "ringing", "talking", "answered", "deferred"],
-    "device_": ["camera", "microphone", "speaker", "button", "journal"],
+    "request_": ["waiting", "ringing", "talking", "answered", "deferred", "called"],
+    "origin_": [origin.value for origin in Origin if origin is not Origin.CALL_BUTTON],
+    "bed_end_": ["rejected", "line_busy", "no_response", "failed", "hangup", "preempted", "seat_lost"],
+    "device_": ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"],
     "call_": ["connecting", "connected"],
 }
 """Keys that are made of a prefix and a value of the wire or of the call's states."""

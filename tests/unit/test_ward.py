@@ -12,7 +12,8 @@ from kiosk.bedside.request_events import Link, State
 from kiosk.bedside.request_state import view
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, CloseReason, Origin
-from tests.unit.ward_model import ModelBed, ModelPage, ModelWard
+from tests.unit.ward_model import ModelWard
+from tests.unit.ward_parts import ModelBed, ModelPage
 
 pytestmark = pytest.mark.promise("R01", "R09")
 

@@ -7,12 +7,9 @@ can drive any history, and look at everything.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from kiosk.bedside import bed_events, call_events, request_state
-from kiosk.bedside.bed import Bed
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
@@ -20,195 +17,21 @@ from kiosk.desk.allocation import Allocation
 from kiosk.desk.escalation import UNANSWERED
 from kiosk.desk.ledger import LeaseState, RequestState, Rules, Stage
 from kiosk.desk.timeline import Entry
+from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, ErrorCode, Origin, Priority, SeatState
+from kiosk.signaling.messages import Priority, SeatState
 from tests.unit.timelines import state_told
+from tests.unit.ward_parts import GROUP, NEXT_GROUP, RING_S, ModelBed, ModelPage, Wire
 
-GROUP = "ward"
-NEXT_GROUP = "next-ward"
-RING_S = 30.0
-
-
-@dataclass
-class Wire:
-    """One connection to the desk: messages in order, both ways, until it breaks."""
-
-    up: bool = False
-    to_desk: deque[wire.Message] = field(default_factory=deque)
-    from_desk: deque[wire.Message] = field(default_factory=deque)
-
-    def breaks(self) -> None:
-        self.up = False
-        self.to_desk.clear()
-        self.from_desk.clear()
-
-    def says(self, message: wire.Message) -> None:
-        if self.up:
-            self.to_desk.append(message)
-
-
-class ModelBed:
-    """A bed whose media come up, and whose disk writes, when told."""
-
-    def __init__(self, user: str, number: itertools.count[int], rules: request_state.Rules) -> None:
-        self.user = user
-        self.wire = Wire()
-        self._number = number
-        self._rules = rules
-        self.forgot = False
-        """The disk was lost with the power, and the desk has not given the request back yet."""
-        self.disk = Kept()
-        self.known_elsewhere: set[str] = set()
-        """Requests that were on the disk, or that the desk gave back."""
-        self.slow = False
-        """The disk does not write until :meth:`disk_writes`; what is to be sent meanwhile is held back."""
-        self.satisfied = False
-        """Whoever pressed to answer a seat was connected, and has not asked since."""
-        self.power_on(now=0.0)
-
-    def power_on(self, *, now: float) -> None:
-        self.bed = Bed(rules=self._rules, info=wire.BedInfo(group=GROUP, bed=self.user), devices=wire.Devices())
-        self.writing: Kept | None = None
-        self.held_back: list[wire.Message] = []
-        self.offer_due = ""
-        self.answered = ""
-        self.connected = ""
-        self.timer: call_events.StartTimer | None = None
-        self.does(bed_events.Restored(self.disk), now)
-
-    @property
-    def open(self) -> bool:
-        """Somebody has asked, be it by a press that answers a seat and has found nobody yet."""
-        return self.bed.request.is_open or self.bed.request.state is State.ANSWERING
-
-    def does(self, event: bed_events.Event, now: float) -> None:
-        for effect in self.bed.handle(event, now=now):
-            match effect:
-                case bed_events.Keep():
-                    self.writing = effect.kept
-                case bed_events.Send():
-                    self.held_back.append(effect.message)
-                case call_events.OpenMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.RebuildMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.ApplyAnswer():
-                    self.answered = self.bed.call.call_id
-                case call_events.CloseMedia():
-                    self.offer_due = self.answered = self.connected = ""
-                case call_events.StartTimer():
-                    self.timer = effect
-                case call_events.StopTimer():
-                    self.timer = None
-                case call_events.Emit(kind=call_events.Kind.BEGIN) if not self.bed.request.is_open:
-                    self.satisfied = True
-                case _:
-                    pass
-        if not self.slow or self.writing is None:
-            self.disk_writes()
-
-    def disk_writes(self) -> None:
-        """What was to be kept is on the disk; only then what was to be sent is sent."""
-        if self.writing is not None:
-            self.disk, self.writing = self.writing, None
-            self.known_elsewhere.update(closed.request_id for closed in self.disk.closed)
-            if self.disk.request is not None:
-                self.known_elsewhere.add(self.disk.request.request_id)
-        for message in self.held_back:
-            self.tells(message)
-        self.held_back.clear()
-
-    def tells(self, message: wire.Message) -> None:
-        request = message.request if isinstance(message, wire.Request | wire.Snapshot) else None
-        if request is not None and request.origin is not Origin.SEAT:
-            assert request.request_id in self.known_elsewhere, "told before it was kept"
-        self.wire.says(message)
-
-    @property
-    def safe(self) -> bool:
-        """The open request is on the disk: a power cut cannot take it."""
-        kept, asked = self.disk.request, request_state.kept_request(self.bed.request, now=0.0)
-        return kept is not None and asked is not None and kept.request_id == asked.request_id
-
-    def presses(self, now: float, origin: Origin = Origin.CALL_BUTTON) -> None:
-        self.satisfied = False
-        self.does(bed_events.CallPressed(now, f"r{next(self._number)}", origin), now)
-
-
-class ModelPage:
-    """A seat page, as ``call.js`` behaves."""
-
-    def __init__(self, user: str, group: str) -> None:
-        self.user = user
-        self.groups = frozenset({group})
-        self.wire = Wire()
-        self.call_id = ""
-        self.accepted = False
-        self.taking = ""
-        """The request its person has clicked on, until it rings."""
-        self.calls_out = False
-        """Its call is one to a bed, which has not answered yet."""
-
-    def hears(self, message: wire.Message) -> None:
-        match message:
-            case wire.Calling() if not self.call_id:
-                self.call_id, self.accepted, self.calls_out = message.call_id, False, True
-            case wire.IncomingCall() if self.calls_out and message.call_id == self.call_id:
-                self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0"))
-                self.accepts()
-            case wire.IncomingCall() if self.call_id:
-                self.wire.says(wire.LineBusy(call_id=message.call_id))
-            case wire.IncomingCall():
-                self.call_id, self.accepted = message.call_id, False
-                self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0"))
-                if message.request.request_id == self.taking:
-                    self.accepts()
-                self.taking = ""
-            case wire.Rebuild() if message.call_id == self.call_id and self.accepted:
-                self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0", connection=message.connection))
-            case wire.CallEnded():
-                self.taking = ""
-                if message.call_id == self.call_id:
-                    self.leaves()
-            case wire.Fault() if message.field == "request_id":
-                self.taking = ""
-            case wire.Fault() if message.code is ErrorCode.STALE_CALL and message.call_id == self.call_id:
-                self.leaves()
-            case _:
-                pass
-
-    def takes(self, request_id: str) -> None:
-        self.taking = request_id
-        self.wire.says(wire.TakeRequest(request_id=request_id))
-
-    def calls(self, bed: str, call_type: CallType) -> None:
-        self.wire.says(wire.CallBed(bed_user=bed, call_type=call_type))
-
-    def accepts(self) -> None:
-        self.accepted, self.calls_out = True, False
-        self.wire.says(wire.Accept(call_id=self.call_id, call_type=CallType.VIDEO))
-
-    def declines(self) -> None:
-        if self.accepted:
-            self.wire.says(wire.Hangup(call_id=self.call_id))
-        elif self.calls_out:
-            self.wire.says(wire.Cancel(call_id=self.call_id))
-        else:
-            self.wire.says(wire.Reject(call_id=self.call_id))
-        self.leaves()
-
-    def fails(self) -> None:
-        self.wire.says(wire.CallFailed(call_id=self.call_id))
-        self.leaves()
-
-    def leaves(self) -> None:
-        self.call_id, self.accepted, self.calls_out = "", False, False
-
-    def loses_the_wire(self) -> None:
-        self.wire.breaks()
-        self.taking = ""
-        if not self.accepted:
-            self.leaves()
+_DECODERS = {
+    name: codec.Decoder(direction)
+    for name, direction in {
+        "from_kiosk": wire.FromKiosk,
+        "from_seat": wire.FromSeat,
+        "to_kiosk": wire.ToKiosk,
+        "to_seat": wire.ToSeat,
+    }.items()
+}
 
 
 class ModelWard:
@@ -296,10 +119,13 @@ class ModelWard:
 
     def deliver(self, user: str, direction: str) -> None:
         line = self.wire_of(user)
+        kind = "kiosk" if user in self.beds else "seat"
+        waiting = line.to_desk if direction == "to_desk" else line.from_desk
+        decoder = _DECODERS[f"from_{kind}" if direction == "to_desk" else f"to_{kind}"]
+        message = decoder.decode(codec.encode(waiting.popleft()))
         if direction == "to_desk":
-            self.desk_does(desk_events.Said(user, line.to_desk.popleft()))
+            self.desk_does(desk_events.Said(user, message))
         elif user in self.beds:
-            message = line.from_desk.popleft()
             bed = self.beds[user]
             bed.does(bed_events.Received(message), self.now)
             its_own = isinstance(message, wire.RequestTaken) and message.request_id == bed.bed.request.request_id
@@ -309,7 +135,7 @@ class ModelWard:
                 bed.forgot = False
             self._heard(bed, message)
         else:
-            self.pages[user].hears(line.from_desk.popleft())
+            self.pages[user].hears(message)
 
     def bed_connects(self, bed: ModelBed) -> None:
         bed.does(bed_events.LinkUp(RING_S), self.now)
@@ -414,13 +240,13 @@ class ModelWard:
             if bound:
                 assert ledger.leases[seat.call_id or ""].seat == seat.user_id
         for kept in ledger.requests.values():
-            lease = ledger.leases.get(kept.call_id or "")
-            assert (lease is not None) == (kept.call_id is not None)
-            assert lease is None or lease.request_id == kept.told.request_id
+            held = ledger.leases.get(kept.call_id or "")
+            assert (held is not None) == (kept.call_id is not None)
+            assert held is None or held.request_id == kept.told.request_id
             bound = kept.state in (RequestState.RINGING, RequestState.TALKING)
-            called = kept.state is RequestState.ANSWERED and lease is not None and lease.by_seat
-            assert (bound or called) == (lease is not None)
-            assert lease is not None or not kept.by_seat, "what nobody asked for outlives its call"
+            called = kept.state is RequestState.ANSWERED and held is not None and held.by_seat
+            assert (bound or called) == (held is not None)
+            assert held is not None or not kept.by_seat, "what nobody asked for outlives its call"
         owners = [kept.bed for kept in ledger.requests.values()]
         assert len(owners) == len(set(owners)), "a bed has one request"
 

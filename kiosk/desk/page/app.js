@@ -1,7 +1,9 @@
 // The seat page: wires the connection, the board, the ringing and the call to the elements of index.html.
+import * as beds from "./beds.js";
 import * as board from "./board.js";
 import { Call } from "./call.js";
 import * as callView from "./call-view.js";
+import { drawCalling } from "./calling.js";
 import { askPermission } from "./devices.js";
 import { drawIncoming } from "./incoming.js";
 import * as overdue from "./overdue.js";
@@ -44,6 +46,7 @@ function showOnly(section) {
 
 function drawCall() {
   drawIncoming(call);
+  drawCalling(call);
   callView.drawCall(call);
   tellChoice();
 }
@@ -116,6 +119,7 @@ function kicked() {
   call.hangUp();
   board.forget();
   overdue.forget();
+  beds.forget();
   signIn.forgetChoice();
   showOnly("kicked");
   status(() => "");
@@ -128,6 +132,7 @@ function signOut() {
   wire?.stop();
   board.forget();
   overdue.forget();
+  beds.forget();
   ticket = null;
   signIn.forget();
   drawWho();
@@ -169,9 +174,16 @@ const RECEIVED = {
     overdue.stopTaking();
     // What this page ended itself is over already; the words are the same.
     if (message.call_id !== call.lastId) return;
+    const key = endKey(message.reason);
     call.ended(message);
-    status(() => say(`end_${message.reason}`, { duration: clock(message.duration) }), message.reason !== "hangup");
+    status(() => say(key, { duration: clock(message.duration) }), message.reason !== "hangup");
   },
+  beds: beds.show,
+  calling: (message) => {
+    status(() => "");
+    call.callsOut(message);
+  },
+  ringing: (message) => call.farRings(message),
   media_state: (message) => call.farMedia(message),
   rebuild: (message) => call.rebuild(message),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
@@ -181,6 +193,12 @@ const RECEIVED = {
     status(() => faultWords(message), true);
   },
 };
+
+// A call that this page made ends with words of its own: no other seat rings for it.
+function endKey(reason) {
+  if (!call.outgoing || (reason === "hangup" && call.asked)) return `end_${reason}`;
+  return has(`bed_end_${reason}`) ? `bed_end_${reason}` : `end_${reason}`;
+}
 
 function received(message) {
   RECEIVED[message.type]?.(message);
@@ -202,6 +220,10 @@ function choose(choice) {
 
 function closeRequest(requestId) {
   if (wire.ask({ type: "close_request", request_id: requestId, reason: "closed_by_seat" })) status(() => say("closing"));
+}
+
+function callBed(bedUser, callType) {
+  if (wire.ask({ type: "call_bed", bed_user: bedUser, call_type: callType })) status(() => say("calling_bed"));
 }
 
 function takeRequest(requestId) {
@@ -241,7 +263,9 @@ document.addEventListener("keydown", (event) => {
   call.accept();
 });
 callView.wire(call);
-board.wire({ close: closeRequest, take: takeRequest });
+byId("cancel-call").onclick = () => call.hangUp();
+board.wire({ close: closeRequest, take: takeRequest, call: callBed });
+beds.wire({ find: (text) => wire.send({ type: "find_beds", text }), call: callBed });
 
 // A page that the browser kept and brings back has lost its connection.
 addEventListener("pageshow", (event) => {
@@ -256,6 +280,7 @@ function drawWords() {
   drawWho();
   drawDevices();
   board.redraw();
+  beds.redraw();
   drawCall();
 }
 

@@ -4,11 +4,13 @@ import { clock, say } from "./words.js";
 
 export const URGENCY = ["normal", "urgent", "emergency"];
 const TICK_MS = 1000;
+const SPOKEN_WITH = new Set(["talking", "answered", "called"]);
+export const PATIENT = "call_button";
 
 let board = null;
 let shownAt = 0;
 let online = false;
-let acts = { close: () => {}, take: () => {} }; // what the buttons of a row do
+let acts = { close: () => {}, take: () => {}, call: () => {} }; // what the buttons of a row do
 
 const byId = (id) => document.getElementById(id);
 
@@ -55,7 +57,7 @@ function tick(element) {
 
 // What is broken at the bed, in words.
 export function faults(devices) {
-  return ["camera", "microphone", "speaker", "button", "journal"]
+  return ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
     .filter((device) => devices[device])
     .map((device) => say(`device_${device}`, { fault: devices[device] }));
 }
@@ -133,7 +135,7 @@ function row(request) {
   line.dataset.state = request.state;
   line.dataset.overdue = request.overdue;
   const since = element("span", "since", "");
-  const spokenWith = request.state === "talking" || request.state === "answered";
+  const spokenWith = SPOKEN_WITH.has(request.state);
   keepTime(since, request.age + performance.now() - shownAt, spokenWith ? "open_since" : "waiting_since");
   const parts = [
     element("span", `tag ${URGENCY[request.priority]}`, say(`priority_${request.priority}`)),
@@ -142,6 +144,7 @@ function row(request) {
     element("span", "detail", details(request).join(" · ")),
   ];
   if (request.overdue) parts.push(take(request));
+  if (request.state === "answered") parts.push(callAgain(request));
   if (request.may_close) parts.push(button("close_request", request, online, acts.close));
   // Spaces, so that the row read as one text has its words apart.
   line.append(...parts.flatMap((part) => [part, " "]));
@@ -152,6 +155,12 @@ function row(request) {
 function take(request) {
   const free = online && request.online && !["ringing", "busy"].includes(board.me.state);
   return button("take_request", request, free, acts.take);
+}
+
+// Who was spoken with may be called again, to say how long it will take.
+function callAgain(request) {
+  const free = online && request.online && !["ringing", "busy"].includes(board.me.state);
+  return button("call_again", request, free, () => acts.call(request.bed_user, request.call_type));
 }
 
 function button(key, request, enabled, act) {
@@ -168,6 +177,8 @@ function details(request) {
   const parts = [say(`request_${request.state}`)];
   if (request.state === "ringing" && request.seat) parts[0] = say("rings_at", { seat: seatName(request.seat) });
   if (request.state === "talking" && request.seat) parts[0] = say("talks_with", { seat: seatName(request.seat) });
+  if (request.state === "called" && request.seat) parts[0] = say("called_by", { seat: seatName(request.seat) });
+  if (request.origin !== PATIENT) parts.unshift(say(`origin_${request.origin}`));
   if (request.overdue) parts.unshift(say("overdue"));
   if (request.place) parts.push(say("place", { place: request.place }));
   parts.push(say(request.call_type === 2 ? "video_call" : "audio_call"));

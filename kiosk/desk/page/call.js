@@ -2,10 +2,13 @@
 // on the connection only when the person accepts.
 //
 //             incoming   accept       confirmed + media   link lost   ended / hang up / reject / time-out
-// idle        ringing    -            -                   -           -
+// idle        ringing    -            -                   -           -           (this page calls a bed: calling)
+// calling     ringing    -            -                   idle        idle
 // ringing     (busy)     connecting   -                   idle        idle
 // connecting  (busy)     -            connected           -           idle
 // connected   (busy)     -            -                   -           idle
+//
+// A bed that this page calls answers with an invitation of its own, which is answered and accepted without asking.
 //
 // Every wait has an end: the ringing RING_GUARD_MS after the desk's own time-out, the connection CONNECT_TIMEOUT_MS
 // after the accept, an interrupted call REBUILD_GUARD_MS after the interruption. A lost desk ends only what nobody
@@ -22,6 +25,7 @@ import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
 const VIDEO = 2;
+const FROM_SEAT = "seat";
 const RING_GUARD_MS = 5000;
 const CONNECT_TIMEOUT_MS = 10_000; // that of the bed (kiosk/bedside/call.py)
 const ABSENT_SHOWN_MS = 2000;
@@ -38,6 +42,7 @@ export class Call {
     this.tell = tell;
     this.state = "idle";
     this.iceServers = [];
+    this.outgoing = false;
   }
 
   get id() {
@@ -58,14 +63,37 @@ export class Call {
     return this.pc.connectionState !== "connected" || this.absentMs >= ABSENT_SHOWN_MS;
   }
 
+  // The desk calls a bed for this page.
+  callsOut({ call_id, call_type, request, ring_timeout_ms }) {
+    if (this.state !== "idle") return this.send({ type: "cancel", call_id });
+    this.begin("calling", { call_id, call_type, request }, { outgoing: true });
+    this.waitAtMost(ring_timeout_ms + RING_GUARD_MS, () => this.lost("bed_end_no_response"));
+    this.changed();
+  }
+
+  farRings({ call_id }) {
+    if (this.id !== call_id || this.state !== "calling") return;
+    this.rings = true;
+    note("far_rings", call_id);
+    this.changed();
+  }
+
+  begin(state, incoming, { taken = false, outgoing = false }) {
+    const { call_id, call_type, request } = incoming;
+    this.asked = request.origin !== FROM_SEAT; // somebody at the bed, who may want somebody to come
+    Object.assign(this, { state, incoming, taken, outgoing, rings: false, lastId: call_id, type: call_type, told: "",
+      confirmed: false, farAudio: true, farVideo: true, devices: request.devices, since: null,
+      remote: new MediaStream(), connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null });
+  }
+
   // `taken`: the person has clicked on this request already, so it is accepted as soon as the answer is made.
   async ring(incoming, taken = false) {
     note("incoming_call", incoming.call_id);
-    if (this.state !== "idle") return this.send({ type: "line_busy", call_id: incoming.call_id });
-    const { call_id, call_type, request, ring_timeout_ms } = incoming;
-    Object.assign(this, { state: "ringing", incoming, taken, lastId: call_id, type: call_type, told: "", confirmed: false,
-      farAudio: true, farVideo: true, devices: request.devices, since: null, remote: new MediaStream(),
-      connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null });
+    const { call_id, ring_timeout_ms } = incoming;
+    const outgoing = this.state === "calling" && this.id === call_id;
+    if (this.state !== "idle" && !outgoing) return this.send({ type: "line_busy", call_id });
+    taken ||= outgoing;
+    this.begin("ringing", incoming, { taken, outgoing });
     this.waitAtMost(ring_timeout_ms + RING_GUARD_MS, () => this.lost("end_no_response"));
     this.changed();
     note("ringing", this.id);
@@ -222,9 +250,15 @@ export class Call {
   }
 
   hangUp() {
+    if (this.outgoing && (this.state === "calling" || this.state === "ringing")) return this.cancel();
     if (this.state === "ringing") return this.reject();
     if (this.state === "idle") return;
     this.send({ type: "hangup", call_id: this.id });
+    this.over();
+  }
+
+  cancel() {
+    this.send({ type: "cancel", call_id: this.id });
     this.over();
   }
 
@@ -256,13 +290,14 @@ export class Call {
   }
 
   linkLost() {
-    if (this.state === "ringing") this.over();
+    if (this.state === "ringing" || this.state === "calling") this.over();
   }
 
   boardShows({ me, requests }) {
     if (this.state === "idle") return;
     const ours = requests.find(({ request_id }) => request_id === this.incoming.request.request_id);
     this.devices = ours?.devices ?? this.devices;
+    this.asked = ours ? ours.origin !== FROM_SEAT : this.asked;
     const talksHere = ours?.state === "talking" && ours.seat === me.user_id;
     const unanswered = !this.confirmed && !talksHere && me.state !== "ringing";
     // A bed that is offline may come back and say that it talks with us; the desk will believe it.

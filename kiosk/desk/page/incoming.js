@@ -34,6 +34,7 @@ function draw({ request, call_type }) {
   byId("incoming-priority").textContent = say(`priority_${request.priority}`);
   byId("incoming-priority").className = `tag ${board.URGENCY[request.priority]}`;
   const parts = [say(call_type === 2 ? "video_call" : "audio_call")];
+  if (request.origin !== board.PATIENT) parts.unshift(say(`origin_${request.origin}`));
   if (request.presses > 1) parts.push(say("pressed", { presses: request.presses }));
   byId("incoming-text").textContent = [...parts, ...board.faults(request.devices)].join(" · ");
   dialog.className = board.URGENCY[request.priority];
