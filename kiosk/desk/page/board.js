@@ -178,7 +178,7 @@ function details(request) {
   if (request.state === "ringing" && request.seat) parts[0] = say("rings_at", { seat: seatName(request.seat) });
   if (request.state === "talking" && request.seat) parts[0] = say("talks_with", { seat: seatName(request.seat) });
   if (request.state === "called" && request.seat) parts[0] = say("called_by", { seat: seatName(request.seat) });
-  if (request.origin !== PATIENT) parts.unshift(say(`origin_${request.origin}`));
+  if (request.origin !== PATIENT && request.state !== "called") parts.unshift(say(`origin_${request.origin}`));
   if (request.overdue) parts.unshift(say("overdue"));
   if (request.place) parts.push(say("place", { place: request.place }));
   parts.push(say(request.call_type === 2 ? "video_call" : "audio_call"));
