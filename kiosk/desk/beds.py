@@ -220,7 +220,8 @@ def close(books: Books, request: Request, reason: wire.CloseReason) -> None:
     if lease is not None:
         talking = lease.state is LeaseState.TALKING
         books.end(lease, EndReason.HANGUP if talking else EndReason.CANCELLED)
-    books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
+    if not request.by_seat:  # that is gone with its lease
+        books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
     closed = wire.RequestClosed(request_id=request.told.request_id, reason=reason)
     books.effects.append(Tell(request.bed, closed))
 

@@ -373,6 +373,16 @@ def test_a_seats_call_is_no_request_whoever_says_so_and_hides_none() -> None:
     assert ward.all_of("bed-1", wire.RequestHeld)[-1].request.request_id == "r1"
 
 
+def test_a_bed_that_closes_what_nobody_asked_for_ends_the_call() -> None:
+    ward = ward_of()
+    calls(ward)
+    request_id = ward.lease("bed-1").request_id
+    ward.says("bed-1", wire.CloseRequest(request_id=request_id, reason=CloseReason.CANCELLED))
+    assert ward.desk.ledger.requests == {}
+    assert ward.all_of("anna", wire.CallEnded)[-1].reason is EndReason.CANCELLED
+    assert ward.all_of("bed-1", wire.RequestClosed)[-1].request_id == request_id
+
+
 # -- finding a bed
 
 

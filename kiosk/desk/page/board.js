@@ -88,8 +88,9 @@ export function redraw() {
 
 function drawRequests() {
   const focused = document.activeElement?.closest("#requests li")?.dataset.requestId;
+  const button = document.activeElement?.dataset?.testid;
   byId("requests").replaceChildren(...board.requests.map(row));
-  if (focused) focusRow(focused);
+  if (focused) focusRow(focused, button);
   const words = waitingWords();
   if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
 }
@@ -105,9 +106,9 @@ function waitingWords() {
 }
 
 // A board is drawn anew several times a second at most; who stands on a button stays on it.
-function focusRow(requestId) {
-  const close = document.querySelector(`#requests li[data-request-id="${CSS.escape(requestId)}"] button`);
-  (close ?? byId("board-title")).focus();
+function focusRow(requestId, button) {
+  const row = document.querySelector(`#requests li[data-request-id="${CSS.escape(requestId)}"]`);
+  (row?.querySelector(`[data-testid="${button}"]`) ?? row?.querySelector("button") ?? byId("board-title")).focus();
 }
 
 function element(name, className, text) {
