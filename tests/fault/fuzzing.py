@@ -181,7 +181,7 @@ class Ends:
     def _said(self, user: str, message: wire.Message) -> None:
         effects = self._desk.handle(Said(user, message), now=self._now)
         for effect in effects:
-            if isinstance(effect, Tell):
+            if isinstance(effect, Tell) and effect.user_id in (SEAT, BED):
                 (TO_SEAT if effect.user_id == SEAT else TO_KIOSK).decode(codec.encode(effect.message))
         ledger = self._desk.ledger
         board = ledger.board(ledger.seats[SEAT], now=self._now, rules=self._desk.rules)

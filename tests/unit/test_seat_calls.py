@@ -340,6 +340,14 @@ def test_a_talk_whose_seat_is_in_no_call_is_over_and_nobody_waits() -> None:
     assert ward.seat_state("anna") is SeatState.FREE
 
 
+def test_a_bed_cannot_claim_to_talk_with_another_bed() -> None:
+    ward = Ward()
+    ward.bed("bed-2")
+    ward.bed("bed-1", request=talk_told(seat="bed-2"))
+    assert ward.desk.ledger.leases == {}
+    assert ward.all_of("bed-2", wire.CallEnded) == []
+
+
 def test_a_seat_that_does_not_come_back_to_its_talk_ends_it() -> None:
     ward = Ward()
     ward.bed("bed-1", request=talk_told())
