@@ -94,6 +94,7 @@ async def bedside_running(
     user_sig: Callable[[], str] = lambda: "ticket",
     prepare: Callable[[RunningBedside], None] = lambda bed: None,
     notifier: Notifier | None = None,
+    journal: JournalFile | None = None,
 ) -> AsyncIterator[RunningBedside]:
     """A bed that runs; *prepare* is called before it starts."""
     with _pins() as pins, tempfile.TemporaryDirectory(prefix="kiosk-bed-") as folder:
@@ -102,7 +103,7 @@ async def bedside_running(
         service = Bedside(
             settings,
             bed.devices,
-            journal=JournalFile(Path(folder)),
+            journal=journal or JournalFile(Path(folder)),
             user_sig=user_sig,
             watchers=Watchers(view=bed.sees, trace=bed.notes),
             notifier=notifier,

@@ -257,6 +257,8 @@ class Bedside(Listener):
         request_before, call_before = self._bed.request, self._bed.call
         effects = self._bed.handle(event, now=time.monotonic())
         self._log_moves(request_before, call_before)
+        if self.request_id:
+            self._client.hurry()
         if self._bed.call.state is not call_events.State.CONNECTED:
             self._talking_since = None
         elif self._talking_since is None:
