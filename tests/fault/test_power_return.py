@@ -122,8 +122,11 @@ def give_tickets(desk: RunningDesk, beds: Sequence[WaitingBed]) -> None:
 
 
 @pytest.mark.promise("R18")
-async def test_beds_at_which_nobody_waits_spread_their_very_first_attempt() -> None:
+async def test_beds_at_which_nobody_waits_spread_their_very_first_attempt(
+    no_bed_holds_back: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What they drew, again; then each is hurried, as by a press, so that the test need not wait."""
+    monkeypatch.setattr(client, "FIRST_TRY_WITHIN_S", FIRST_TRY_WITHIN_S)
     async with FaultProxy(lambda: NOBODY, random.Random(1)) as proxy:
         beds = [WaitingBed(number, f"ws://127.0.0.1:{proxy.port}/ws", hurried=False) for number in range(BEDS)]
         running = [asyncio.create_task(bed.client.run()) for bed in beds]
@@ -159,7 +162,7 @@ async def test_every_attempt_but_the_first_was_waited_for() -> None:
 
 
 @pytest.fixture
-def ages(monkeypatch: pytest.MonkeyPatch) -> None:
+def ages(no_bed_holds_back: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bed at which nobody waits does not connect within a test's time."""
     monkeypatch.setattr(client, "FIRST_TRY_WITHIN_S", 1e9)
 
