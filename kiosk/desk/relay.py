@@ -106,13 +106,18 @@ class Relay:
             log.info("- %s disconnected", connection.user_id)
             self.handle(Left(connection.user_id))
 
-    def said(self, connection: Connection, message: wire.Message) -> None:
-        """A decoded message of a logged-in user; answered by ``ack`` or ``fault`` when it carries an id."""
+    def said(self, connection: Connection, message: wire.Message) -> bool:
+        """A decoded message of a logged-in user; answered by ``ack`` or ``fault`` when it carries an id.
+
+        Returns whether it was not refused.
+        """
         effects: list[Effect] = []
         if not isinstance(message, wire.Pong):
             effects = self.handle(Said(connection.user_id, message), answer_to=message)
-        if isinstance(message.id, str) and not any(_is_fault(effect, connection.user_id) for effect in effects):
+        refused = any(_is_fault(effect, connection.user_id) for effect in effects)
+        if isinstance(message.id, str) and not refused:
             connection.send(wire.Ack(id=message.id))
+        return not refused
 
     def handle(self, event: Event, *, answer_to: wire.Message | None = None) -> list[Effect]:
         """Apply *event* and perform what follows."""
