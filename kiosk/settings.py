@@ -98,6 +98,10 @@ class Call(_Section, frozen=True, kw_only=True):
     """A named seat, or nothing for any free seat of the bed's group."""
     urgent_after_presses: Annotated[int, Meta(ge=0, le=100)] = 3
     """A request pressed this often becomes urgent; 0 = never."""
+    answer: Literal["patient", "auto"] = "patient"
+    """Who answers when a seat calls this bed: the patient by a press, or, after light and ring, the bed itself."""
+    answer_after: Annotated[float, Meta(ge=3, le=60)] = 6.0
+    """``auto``: seconds that it rings before it answers."""
 
 
 class Buttons(_Section, frozen=True, kw_only=True):
@@ -107,6 +111,11 @@ class Buttons(_Section, frozen=True, kw_only=True):
     call_wiring: Literal["normally_open", "normally_closed"] = "normally_open"
     """``normally_closed``: the line is closed at rest and a press opens it, so that a pulled cord or a broken wire
     calls for help, and is told as a fault after 30 s."""
+    bathroom_pin: OptionalGpio = "none"
+    """The bathroom's cord or button: urgent, closed by attendance only."""
+    bathroom_wiring: Literal["normally_open", "normally_closed"] = "normally_open"
+    staff_pin: OptionalGpio = "none"
+    """Staff at the bed need help: an emergency, closed by attendance only."""
     cancel_pin: OptionalGpio = 27
     cancel_hold: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """Seconds the cancel button is held to cancel a request; 0 = a press is enough."""
@@ -381,6 +390,8 @@ def _check_together(settings: Settings, *, where: str) -> None:
     pins: dict[int | str, str] = {}
     for key, pin in (
         ("buttons.call_pin", settings.buttons.call_pin),
+        ("buttons.bathroom_pin", settings.buttons.bathroom_pin),
+        ("buttons.staff_pin", settings.buttons.staff_pin),
         ("buttons.cancel_pin", settings.buttons.cancel_pin),
         ("buttons.attend_pin", settings.buttons.attend_pin),
         ("lamp.pin", settings.lamp.pin),

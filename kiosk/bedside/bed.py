@@ -19,7 +19,10 @@ only that people have spoken. The lamp comes before that: it says only what is t
 
 Rule 5. Whatever moves the request, the relay towards the certified nurse call follows (``other_bell.py``).
 
-Rule 6. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+Rule 6. A seat that calls is let through when nobody here waits and no other call is on; else the line is busy. The
+lamp comes before the ring. A bed whose ring cannot be heard does not answer by itself, whatever is allowed.
+
+Rule 7. What the seat is told of microphone and camera is what they do, not what the bed was built with.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import Any
 
 import msgspec
 
-from kiosk.bedside import call, call_events, journal, other_bell, request, request_events
+from kiosk.bedside import call, call_events, call_state, journal, other_bell, request, request_events, request_state
 from kiosk.bedside.bed_events import (
     AttendPressed,
     CallPressed,
@@ -61,9 +64,9 @@ MAX_WORDS = 200
 class Bed:
     """One bed. *info* is its place, *devices* what it lacks from the start."""
 
-    def __init__(self, *, rules: request.Rules, info: wire.BedInfo, devices: wire.Devices) -> None:
-        self.request = request.RequestState(rules=rules)
-        self.call = call.CallState()
+    def __init__(self, *, rules: request_state.Rules, info: wire.BedInfo, devices: wire.Devices) -> None:
+        self.request = request_state.RequestState(rules=rules)
+        self.call = call_state.CallState()
         self.devices = devices
         self._info = info
         self._kept = journal.Kept()
@@ -88,7 +91,7 @@ class Bed:
         """All the bed knows, for the desk, after each login."""
         return wire.Snapshot(
             bed=self._info,
-            request=request.open_request(self.request, now=now),
+            request=request_state.open_request(self.request, now=now),
             closed=self.request.closed,
             devices=self.devices,
         )
@@ -103,6 +106,7 @@ class Bed:
                 request_id=kept.request.request_id,
                 age=kept.request.age,
                 presses=kept.request.presses,
+                origin=kept.request.origin,
                 phase=kept.request.phase,
                 spoken=kept.request.spoken,
                 waited=kept.request.waited,
@@ -111,7 +115,7 @@ class Bed:
         self._request_step(request_events.Restored(asked, kept.closed, self._now, alarm=alarm))
 
     def _keep(self) -> None:
-        told = request.open_request(self.request, now=self._now)
+        told = request_state.kept_request(self.request, now=self._now)
         kept = journal.told(told, self.request.closed, spoken=self.call.spoken, alarm=self.request.alarm)
         if kept.says_the_same_as(self._kept):
             return
@@ -123,12 +127,14 @@ class Bed:
     # -- buttons
 
     def _call_pressed(self, event: CallPressed) -> None:
-        self._request_step(request_events.Press(event.at, event.request_id))
+        self._request_step(request_events.Press(event.at, event.request_id, event.origin))
 
     def _cancel_pressed(self, event: CancelPressed) -> None:
-        self._hung_up_by_this_press = self.call.begun
-        if self._hung_up_by_this_press:
+        self._hung_up_by_this_press = self.call.begun or self.request.state in _SEAT_CALLS
+        if self.call.begun:
             self._call_step(call_events.Hangup(self._now))
+        elif self._hung_up_by_this_press:
+            self._request_step(request_events.Cancel())
 
     def _cancel_held(self, event: CancelHeld) -> None:
         if self.call.begun:
@@ -188,6 +194,27 @@ class Bed:
             call_events.Call(message.call_id, message.seat, message.fence, call_type, ring_s=self._ring_s)
         )
 
+    def _seat_calls(self, message: wire.SeatCalls) -> None:
+        its_own = self.request.state is request_events.State.ANSWERED
+        in_order = its_own and message.request_id == self.request.request_id
+        if self.call.state is not call_events.State.IDLE or not (
+            in_order or self.request.state is request_events.State.IDLE
+        ):
+            self._effects.append(Send(wire.LineBusy(call_id=message.call_id)))
+            return
+        answer_s = None if self.devices.speaker else self.request.rules.answer_s
+        self._request_step(request_events.SeatCalls(message.request_id, by_itself=answer_s is not None))
+        self._call_step(
+            call_events.Invited(
+                message.call_id,
+                message.seat,
+                message.fence,
+                min(message.call_type, self.request.rules.call_type),
+                ring_s=message.ring_timeout_ms / 1000,
+                answer_s=answer_s,
+            )
+        )
+
     def _ringing(self, message: wire.Ringing) -> None:
         self._call_step(call_events.Ringing(message.call_id))
 
@@ -236,6 +263,9 @@ class Bed:
         self._effects.append(Send(wire.DeviceState(devices=changed)))
         if event.device == "button":
             self._request_step(request_events.ButtonChanged(stuck=bool(event.fault)))
+        elif self.call.state is call_events.State.INVITED and self.devices.speaker:
+            self._request_step(request_events.Unheard())
+            self._call_step(call_events.Unheard())
         elif self.call.begun:
             self._tell_media()
 
@@ -260,19 +290,21 @@ class Bed:
         self.request, effects = request.step(self.request, event)
         for effect in effects:
             if isinstance(effect, request_events.SendRequest):
-                told = request.open_request(self.request, now=self._now)
+                told = request_state.open_request(self.request, now=self._now)
                 assert told is not None, "only an open request is sent"
                 self._effects.append(Send(wire.Request(request=told), acknowledged=True))
             elif isinstance(effect, request_events.SendClose):
                 closing = wire.CloseRequest(request_id=effect.request_id, reason=effect.reason)
                 self._effects.append(Send(closing, acknowledged=True))
+            elif isinstance(effect, request_events.AnswerCall):
+                self._call_step(call_events.Accept())
             elif isinstance(effect, request_events.StopCall):
                 self._stop_call()
             else:
                 self._effects.append(effect)
 
     def _stop_call(self) -> None:
-        if self.call.state is call_events.State.CALLING:
+        if self.call.state in (call_events.State.INVITED, call_events.State.CALLING):
             self._call_step(call_events.Cancel())
         elif self.call.state is not call_events.State.IDLE:
             self._call_step(call_events.Hangup(self._now))
@@ -305,13 +337,15 @@ def _over(bed: Bed, told: Emit) -> request_events.Event:
     return request_events.CallEnded(told.spoken)
 
 
+_SEAT_CALLS = (request_events.State.CALLED, request_events.State.ANSWERING)
+
 _TOLD: dict[Kind, Callable[[Bed, Emit], request_events.Event]] = {
     Kind.RINGING: lambda bed, told: request_events.SeatRings(),
     Kind.BEGIN: _began,
     Kind.INTERRUPTED: lambda bed, told: request_events.CallInterrupted(),
     Kind.RESTORED: lambda bed, told: request_events.CallRestored(),
     Kind.END: _over,
-    **{kind: lambda bed, told: request_events.SeatStopped() for kind in call.ENDINGS},
+    **{kind: lambda bed, told: request_events.SeatStopped() for kind in call_state.ENDINGS},
 }
 
 
@@ -323,6 +357,12 @@ def _message(effect: call_events.ForDesk) -> wire.Message:
             )
         case call_events.SendRebuild():
             return wire.Rebuild(call_id=effect.call_id, connection=effect.connection, sdp=effect.sdp)
+        case call_events.SendRinging():
+            return wire.Ringing(call_id=effect.call_id)
+        case call_events.SendReject():
+            return wire.Reject(call_id=effect.call_id)
+        case call_events.SendSwitchToAudio():
+            return wire.SwitchToAudio(call_id=effect.call_id)
         case call_events.SendCancel():
             return wire.Cancel(call_id=effect.call_id)
         case call_events.SendHangup():
@@ -353,6 +393,7 @@ _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
     wire.RequestHeld: Bed._held,
     wire.LocalAlarm: Bed._local_alarm,
     wire.Allocated: Bed._allocated,
+    wire.SeatCalls: Bed._seat_calls,
     wire.Ringing: Bed._ringing,
     wire.Answer: Bed._answer,
     wire.Candidate: Bed._candidate,

@@ -12,7 +12,7 @@ from kiosk.bedside import call_events, request_events
 from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker", "button", "journal"]
+Device = Literal["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class Restored:
 
 @dataclass(frozen=True)
 class CallPressed:
-    """The call button went down. ``request_id`` is used if this press opens a request."""
+    """A button that asks went down. ``request_id`` is used if this press opens a request."""
 
     at: float
     request_id: str
+    origin: wire.Origin = wire.Origin.CALL_BUTTON
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ class SwitchRelay:
 
 
 ForMedia = (
-    call_events.OpenMedia
+    call_events.StartRing
+    | call_events.StopRing
+    | call_events.OpenMedia
     | call_events.RebuildMedia
     | call_events.WatchMedia
     | call_events.ApplyAnswer
@@ -142,7 +145,7 @@ ForMedia = (
     | call_events.StartTimer
     | call_events.StopTimer
 )
-"""Effects on the media connection and its timer."""
+"""Effects on the ring, the media connection and its timer."""
 
 Effect = (
     Keep

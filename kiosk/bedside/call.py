@@ -26,16 +26,24 @@ seat: a new connection is offered, ``REBUILD_TRIES`` times at most, each with it
 "connected". Each connection of a call has a number; what is said of an older one is ignored. A path that dies again
 before it was steady for ``STEADY_S`` goes on counting its tries, so that this ends too.
 
-Rule 6. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
+Rule 6. A path that fails again is tried with sound alone: the second rebuilding of a video call gives the pictures
+up, and says so to the seat. What is heard matters more than what is seen.
+
+Rule 7. A seat may call the bed (``INVITED``). Light and sound come first, and nothing is captured or opened until
+the patient answers, or, where the facility lets the bed answer by itself, until it has rung for its time and can be
+heard. From the answer on it is a call like any other: the bed opens its media and invites the seat that called.
+
+Rule 8. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
 the media.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiosk.bedside.call_events import (
+    Accept,
     Accepted,
     AddCandidate,
     Answered,
@@ -43,13 +51,12 @@ from kiosk.bedside.call_events import (
     Call,
     Cancel,
     CandidateFound,
-    CloseMedia,
     Effect,
-    Emit,
     Ended,
     Event,
     Hangup,
     Ignored,
+    Invited,
     KickedOut,
     Kind,
     LinkDown,
@@ -68,6 +75,8 @@ from kiosk.bedside.call_events import (
     SendInvite,
     SendLineBusy,
     SendRebuild,
+    SendReject,
+    SendSwitchToAudio,
     Spoken,
     StartTimer,
     State,
@@ -76,49 +85,24 @@ from kiosk.bedside.call_events import (
     SwitchToAudio,
     TimedOut,
     Timer,
+    Unheard,
     WatchMedia,
 )
-from kiosk.signaling.messages import CallType, EndReason
-
-RING_GUARD_S = 5.0
-"""Beyond the desk's ring time-out: TUICalling's inviter also gives up 5 s after the invitee (facts/tencent §3a)."""
-CONNECT_TIMEOUT_S = 10.0
-"""From accept to connected media; usually they are connected before the accept."""
-
-REBUILD_TRIES = 2
-REBUILD_TIMEOUT_S = 5.0
-"""From the decision to rebuild to connected media; the way over the desk and back is part of it."""
-STEADY_S = 10.0
-
-
-@dataclass(frozen=True)
-class CallState:
-    """The call. Times are monotonic seconds."""
-
-    state: State = State.IDLE
-    call_id: str = ""
-    seat: str = ""
-    fence: int = 0
-    call_type: CallType = CallType.VIDEO
-    media_up: bool = False
-    began_at: float = 0.0
-    peer_audio: bool = False
-    peer_video: bool = False
-    peer_sends: bool = False
-    """The seat sends sound without a pause, be it silence."""
-    connection: int = 0
-    tries: int = 0
-    """To rebuild, since the path was last steady."""
-    up_at: float = 0.0
-    """When this connection came up."""
-    spoken: bool = False
-    """Speech has flowed both ways."""
-
-    @property
-    def begun(self) -> bool:
-        """The seat has accepted and media have flowed: ends with END, outlives the link."""
-        return self.state in (State.CONNECTED, State.REBUILDING)
-
+from kiosk.bedside.call_from_seat import accept, invited, unheard
+from kiosk.bedside.call_state import (
+    BY_A_PERSON,
+    CONNECT_TIMEOUT_S,
+    END_KINDS,
+    REBUILD_TIMEOUT_S,
+    REBUILD_TRIES,
+    RING_GUARD_S,
+    STEADY_S,
+    CallState,
+    Step,
+    emit,
+    end,
+)
+from kiosk.signaling.messages import CallType
 
 _ENDS: dict[type[Event], State] = {
     Ended: State.IDLE,
@@ -128,7 +112,17 @@ _ENDS: dict[type[Event], State] = {
 }
 
 TRANSITIONS: dict[State, dict[type[Event], State]] = {
-    State.IDLE: {Call: State.CALLING},
+    State.IDLE: {Call: State.CALLING, Invited: State.INVITED},
+    State.INVITED: {
+        Ended: State.IDLE,
+        Hangup: State.IDLE,
+        KickedOut: State.IDLE,
+        Accept: State.CALLING,
+        Unheard: State.INVITED,
+        Cancel: State.IDLE,
+        LinkDown: State.IDLE,
+        TimedOut: State.IDLE,
+    },
     State.CALLING: {
         **_ENDS,
         Offered: State.CALLING,
@@ -177,18 +171,15 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
     },
 }
 """``Accepted`` leads through CONNECTING to CONNECTED at once when media are up already; a rebuilding whose tries
-are used up leads to IDLE."""
+are used up leads to IDLE; a bed that has rung for the time after which it may answer by itself leads to CALLING."""
 
-_TIMER_OF = {State.CALLING: Timer.RING, State.CONNECTING: Timer.CONNECT, State.REBUILDING: Timer.REBUILD}
-_OfAConnection = Offered | Answered | CandidateFound | MediaUp | MediaDown | MediaStalled
-_END_KINDS = {
-    EndReason.REJECTED: Kind.REJECTED,
-    EndReason.LINE_BUSY: Kind.LINE_BUSY,
-    EndReason.NO_RESPONSE: Kind.NO_RESPONSE,
+_TIMER_OF = {
+    State.INVITED: Timer.RING,
+    State.CALLING: Timer.RING,
+    State.CONNECTING: Timer.CONNECT,
+    State.REBUILDING: Timer.REBUILD,
 }
-ENDINGS = frozenset({*_END_KINDS.values(), Kind.CANCELLED, Kind.ERROR, Kind.KICKED_OUT})
-"""How a call that was never connected ends; a connected one ends with END."""
-_BY_A_PERSON = frozenset({EndReason.HANGUP, EndReason.CANCELLED})
+_OfAConnection = Offered | Answered | CandidateFound | MediaUp | MediaDown | MediaStalled
 
 
 def step(call: CallState, event: Event) -> tuple[CallState, list[Effect]]:
@@ -196,24 +187,27 @@ def step(call: CallState, event: Event) -> tuple[CallState, list[Effect]]:
     target = TRANSITIONS[call.state].get(type(event))
     if target is None or _is_stale(call, event):
         busy: list[Effect] = []
-        if isinstance(event, Call) and event.call_id != call.call_id:
+        if isinstance(event, Call | Invited) and event.call_id != call.call_id:
             busy.append(SendLineBusy(event.call_id))
         return call, [*busy, Ignored(event, call.state)]
     return _HANDLERS[type(event)](call, replace(call, state=target), event)
 
 
 def _is_stale(call: CallState, event: Event) -> bool:
-    if isinstance(event, Call | Cancel | Hangup | LinkDown | KickedOut):
+    if isinstance(event, Call | Invited | Accept | Unheard | Cancel | Hangup | LinkDown | KickedOut):
         return False
-    late = isinstance(event, TimedOut) and event.timer is not _TIMER_OF.get(call.state)
+    late = isinstance(event, TimedOut) and event.timer is not _timer(call)
     late = late or (isinstance(event, _OfAConnection) and event.connection != call.connection)
     return late or event.call_id != call.call_id
 
 
-_Step = tuple[CallState, list[Effect]]
+def _timer(call: CallState) -> Timer | None:
+    if call.state is State.INVITED and call.answer_s is not None:
+        return Timer.ANSWER
+    return _TIMER_OF.get(call.state)
 
 
-def _call(before: CallState, after: CallState, event: Event) -> _Step:
+def _call(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Call)
     opened = CallState(
         state=after.state,
@@ -228,33 +222,33 @@ def _call(before: CallState, after: CallState, event: Event) -> _Step:
     ]
 
 
-def _offered(before: CallState, after: CallState, event: Event) -> _Step:
+def _offered(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Offered)
     if after.state is State.REBUILDING:
         return after, [SendRebuild(after.call_id, after.connection, event.sdp)]
     return after, [SendInvite(after.call_id, after.fence, after.call_type, event.sdp)]
 
 
-def _ringing(before: CallState, after: CallState, event: Event) -> _Step:
-    return after, [_emit(after, Kind.RINGING)]
+def _ringing(before: CallState, after: CallState, event: Event) -> Step:
+    return after, [emit(after, Kind.RINGING)]
 
 
-def _answered(before: CallState, after: CallState, event: Event) -> _Step:
+def _answered(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Answered)
     return after, [ApplyAnswer(event.sdp)]
 
 
-def _candidate(before: CallState, after: CallState, event: Event) -> _Step:
+def _candidate(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, CandidateFound)
     return after, [AddCandidate(event.candidate, event.sdp_mid, event.sdp_mline_index)]
 
 
-def _accepted(before: CallState, after: CallState, event: Event) -> _Step:
+def _accepted(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Accepted)
     after = replace(after, call_type=min(before.call_type, event.call_type))
     effects: list[Effect] = [
         OpenGate(after.call_type),
-        _emit(after, Kind.ACCEPTED),
+        emit(after, Kind.ACCEPTED),
         StartTimer(after.call_id, Timer.CONNECT, CONNECT_TIMEOUT_S),
     ]
     if not before.media_up:
@@ -263,7 +257,7 @@ def _accepted(before: CallState, after: CallState, event: Event) -> _Step:
     return connected, effects + more
 
 
-def _media_up(before: CallState, after: CallState, event: Event) -> _Step:
+def _media_up(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, MediaUp)
     after = replace(after, media_up=True)
     if before.state is State.CONNECTING:
@@ -271,45 +265,48 @@ def _media_up(before: CallState, after: CallState, event: Event) -> _Step:
     if before.state is not State.REBUILDING:
         return after, []
     after = replace(after, up_at=event.at)
-    return after, [StopTimer(), WatchMedia(after.peer_sends), _emit(after, Kind.RESTORED)]
+    return after, [StopTimer(), WatchMedia(after.peer_sends), emit(after, Kind.RESTORED)]
 
 
-def _begin(call: CallState, at: float) -> _Step:
+def _begin(call: CallState, at: float) -> Step:
     begun = replace(call, state=State.CONNECTED, began_at=at, up_at=at)
-    return begun, [StopTimer(), WatchMedia(begun.peer_sends), _emit(begun, Kind.BEGIN)]
+    return begun, [StopTimer(), WatchMedia(begun.peer_sends), emit(begun, Kind.BEGIN)]
 
 
-def _stalled(before: CallState, after: CallState, event: Event) -> _Step:
+def _stalled(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, MediaStalled)
     if event.at - before.up_at >= STEADY_S:
         before = replace(before, tries=0)
     rebuilding, effects = _rebuild(before, event.why, event.at)
     if rebuilding.state is State.IDLE:
         return rebuilding, effects
-    return rebuilding, [replace(_emit(before, Kind.INTERRUPTED), why=event.why), *effects]
+    return rebuilding, [replace(emit(before, Kind.INTERRUPTED), why=event.why), *effects]
 
 
-def _rebuild(before: CallState, why: str, at: float) -> _Step:
+def _rebuild(before: CallState, why: str, at: float) -> Step:
     if before.tries >= REBUILD_TRIES:
         tell = SendFailed(before.call_id, why, before.spoken)
-        return _end(
-            before, replace(before, state=State.IDLE), at, kind=Kind.ERROR, why=why, first=tell, broken=True
-        )
+        return end(before, replace(before, state=State.IDLE), at, kind=Kind.ERROR, why=why, first=tell, broken=True)
     after = replace(
         before, state=State.REBUILDING, connection=before.connection + 1, tries=before.tries + 1, media_up=False
     )
+    effects: list[Effect] = []
+    if before.tries and before.call_type is CallType.VIDEO:
+        after, effects = _without_pictures(after)
+        effects.append(SendSwitchToAudio(after.call_id))
     return after, [
+        *effects,
         StartTimer(after.call_id, Timer.REBUILD, REBUILD_TIMEOUT_S),
         RebuildMedia(after.call_id, after.connection, after.call_type),
         OpenGate(after.call_type),
     ]
 
 
-def _spoken(before: CallState, after: CallState, event: Event) -> _Step:
+def _spoken(before: CallState, after: CallState, event: Event) -> Step:
     return replace(after, spoken=True), []
 
 
-def _peer_media(before: CallState, after: CallState, event: Event) -> _Step:
+def _peer_media(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, PeerMedia)
     sends = event.audio or event.steady
     after = replace(after, peer_audio=event.audio, peer_video=event.video, peer_sends=sends)
@@ -317,97 +314,78 @@ def _peer_media(before: CallState, after: CallState, event: Event) -> _Step:
     if sends != before.peer_sends and after.state is State.CONNECTED:
         effects.append(WatchMedia(sends))
     if after.peer_audio != before.peer_audio:
-        effects.append(replace(_emit(after, Kind.AUDIO), available=after.peer_audio))
+        effects.append(replace(emit(after, Kind.AUDIO), available=after.peer_audio))
     if after.peer_video != before.peer_video:
-        effects.append(replace(_emit(after, Kind.VIDEO), available=after.peer_video))
+        effects.append(replace(emit(after, Kind.VIDEO), available=after.peer_video))
     return after, effects
 
 
-def _switch_to_audio(before: CallState, after: CallState, event: Event) -> _Step:
+def _switch_to_audio(before: CallState, after: CallState, event: Event) -> Step:
     if before.call_type is CallType.AUDIO:
         return after, []
-    after = replace(after, call_type=CallType.AUDIO, peer_video=False)
-    return after, [StopVideo(), _emit(after, Kind.MEDIA_TYPE)]
+    return _without_pictures(after)
 
 
-def _ended(before: CallState, after: CallState, event: Event) -> _Step:
+def _without_pictures(call: CallState) -> Step:
+    call = replace(call, call_type=CallType.AUDIO, peer_video=False)
+    return call, [StopVideo(), emit(call, Kind.MEDIA_TYPE)]
+
+
+def _ended(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Ended)
-    kind = _END_KINDS.get(event.reason, Kind.CANCELLED)
-    broken = event.reason not in _BY_A_PERSON
-    return _end(before, after, event.at, kind=kind, why=event.reason.value, broken=broken)
+    kind = END_KINDS.get(event.reason, Kind.CANCELLED)
+    broken = event.reason not in BY_A_PERSON
+    return end(before, after, event.at, kind=kind, why=event.reason.value, broken=broken)
 
 
-def _by_the_bed(before: CallState, after: CallState, event: Event) -> _Step:
+def _by_the_bed(before: CallState, after: CallState, event: Event) -> Step:
     tell: Effect = SendHangup(before.call_id, before.spoken)
-    if before.state is State.CALLING:
+    if before.state is State.INVITED:
+        tell = SendReject(before.call_id)
+    elif before.state is State.CALLING:
         tell = SendCancel(before.call_id)
     at = event.at if isinstance(event, Hangup) else 0.0
-    return _end(before, after, at, kind=Kind.CANCELLED, why="by the bed", first=tell)
+    return end(before, after, at, kind=Kind.CANCELLED, why="by the bed", first=tell)
 
 
-def _media_down(before: CallState, after: CallState, event: Event) -> _Step:
+def _media_down(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, MediaDown)
     if before.state is State.REBUILDING:
         return _rebuild(before, event.why, event.at)
     tell = SendFailed(before.call_id, event.why, before.spoken)
-    return _end(before, after, event.at, kind=Kind.ERROR, why=event.why, first=tell, broken=True)
+    return end(before, after, event.at, kind=Kind.ERROR, why=event.why, first=tell, broken=True)
 
 
-def _timed_out(before: CallState, after: CallState, event: Event) -> _Step:
+def _timed_out(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, TimedOut)
+    if event.timer is Timer.ANSWER:
+        return accept(before, after, event)
     if event.timer is Timer.RING:
         tell: Effect = SendCancel(before.call_id)
-        return _end(before, after, event.at, kind=Kind.NO_RESPONSE, why="no response", first=tell)
+        return end(before, after, event.at, kind=Kind.NO_RESPONSE, why="no response", first=tell)
     if event.timer is Timer.REBUILD:
         return _rebuild(before, f"no media path within {REBUILD_TIMEOUT_S:.0f} s", event.at)
     why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
-    return _end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
+    return end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
 
 
-def _link_down(before: CallState, after: CallState, event: Event) -> _Step:
+def _link_down(before: CallState, after: CallState, event: Event) -> Step:
     if before.begun:
         return after, []
-    return _end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
+    return end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
 
 
-def _kicked_out(before: CallState, after: CallState, event: Event) -> _Step:
+def _kicked_out(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, KickedOut)
     why = "signed in elsewhere"
-    return _end(before, after, event.at, kind=Kind.KICKED_OUT, why=why, broken=True)
+    return end(before, after, event.at, kind=Kind.KICKED_OUT, why=why, broken=True)
 
 
-def _end(
-    before: CallState,
-    after: CallState,
-    at: float,
-    *,
-    kind: Kind,
-    why: str,
-    first: Effect | None = None,
-    broken: bool = False,
-) -> _Step:
-    effects: list[Effect] = [first] if first is not None else []
-    effects += [StopTimer(), CloseMedia()]
-    if before.begun:
-        ended = replace(
-            _emit(before, Kind.END),
-            duration=max(0.0, at - before.began_at),
-            why=why,
-            broken=broken,
-            spoken=before.spoken,
-        )
-        effects.append(ended)
-    else:
-        effects.append(replace(_emit(before, kind), why=why))
-    return CallState(state=after.state), effects
-
-
-def _emit(call: CallState, kind: Kind) -> Emit:
-    return Emit(kind, call.call_id, call.seat)
-
-
-_HANDLERS: dict[type[Event], Callable[[CallState, CallState, Event], _Step]] = {
+_HANDLERS: dict[type[Event], Callable[[CallState, CallState, Event], Step]] = {
     Call: _call,
+    Invited: invited,
+    Accept: accept,
+    Unheard: unheard,
     Offered: _offered,
     Ringing: _ringing,
     Answered: _answered,

@@ -18,6 +18,8 @@ class State(enum.Enum):
     """Where the call stands."""
 
     IDLE = "idle"
+    INVITED = "invited"
+    """A seat calls; nothing is captured yet."""
     CALLING = "calling"
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -28,6 +30,7 @@ class Timer(enum.Enum):
     """The waits that have an end."""
 
     RING = "ring"
+    ANSWER = "answer"
     CONNECT = "connect"
     REBUILD = "rebuild"
 
@@ -35,6 +38,7 @@ class Timer(enum.Enum):
 class Kind(enum.StrEnum):
     """TUICalling's events, under TUICallEngine's names; the two of a lost path under TRTC's."""
 
+    RECEIVED = "onCallReceived"
     RINGING = "onUserInviting"
     ACCEPTED = "onUserAccept"
     REJECTED = "onUserReject"
@@ -64,6 +68,28 @@ class Call:
     fence: int
     call_type: CallType
     ring_s: float = DEFAULT_RING_S
+
+
+@dataclass(frozen=True)
+class Invited:
+    """A seat calls; *answer_s*: the bed answers by itself when it has rung for so long, None: the patient does."""
+
+    call_id: str
+    seat: str
+    fence: int
+    call_type: CallType
+    ring_s: float = DEFAULT_RING_S
+    answer_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Accept:
+    """The patient answers the seat that calls."""
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """The ring cannot be heard here: the bed may not answer by itself."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +148,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The bed takes the invitation back."""
+    """The bed takes the invitation back, or declines that of a seat."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +234,9 @@ class TimedOut:
 
 Event = (
     Call
+    | Invited
+    | Accept
+    | Unheard
     | Offered
     | Ringing
     | Answered
@@ -229,6 +258,16 @@ Event = (
 
 
 # -- effects
+
+
+@dataclass(frozen=True)
+class StartRing:
+    """Sound the ring until :class:`StopRing` or :class:`CloseMedia`; nothing is captured."""
+
+
+@dataclass(frozen=True)
+class StopRing:
+    """The ring is over, and a call follows."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +343,28 @@ class StopVideo:
 
 @dataclass(frozen=True)
 class CloseMedia:
-    """End capture and connection."""
+    """End ring, capture and connection."""
+
+
+@dataclass(frozen=True)
+class SendRinging:
+    """To the seat that calls: light and sound are on."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class SendReject:
+    """To the seat that calls: declined."""
+
+    call_id: str
+
+
+@dataclass(frozen=True)
+class SendSwitchToAudio:
+    """To the seat: this call goes on without pictures."""
+
+    call_id: str
 
 
 @dataclass(frozen=True)
@@ -333,7 +393,7 @@ class SendFailed:
 
 @dataclass(frozen=True)
 class SendLineBusy:
-    """Refuse an allocation during a call."""
+    """Refuse an allocation, or a seat's call, during a call."""
 
     call_id: str
 
@@ -376,11 +436,23 @@ class Ignored:
     state: State
 
 
-ForDesk = SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed | SendLineBusy
+ForDesk = (
+    SendRinging
+    | SendReject
+    | SendSwitchToAudio
+    | SendInvite
+    | SendRebuild
+    | SendCancel
+    | SendHangup
+    | SendFailed
+    | SendLineBusy
+)
 """Effects that are messages on the wire."""
 
 Effect = (
     ForDesk
+    | StartRing
+    | StopRing
     | OpenMedia
     | RebuildMedia
     | WatchMedia

@@ -1,4 +1,4 @@
-"""The media of the bed's one call: performs what ``call.py`` wants of connection and timer, and reports back.
+"""The media of the bed's one call: performs what ``call.py`` wants of ring, connection and timer, and reports back.
 
 Runs on the event loop's thread. What the media say and what the timer says become events of the machine.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from kiosk.bedside import bed_events, call_events
 from kiosk.bedside.devices import Devices
+from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
@@ -53,6 +54,7 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
         )
+        self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._ice_servers = ice_servers
         self._watchers = watchers
         self._report = report
@@ -72,6 +74,10 @@ class CallMedia:
     def perform(self, effect: bed_events.ForMedia) -> None:
         """Do what the machine wants; what follows from it is reported."""
         match effect:
+            case call_events.StartRing():
+                self._ringer.start()
+            case call_events.StopRing():
+                self._ringer.stop()
             case call_events.OpenMedia():
                 self._devices.open(video=effect.call_type is CallType.VIDEO)
                 self._connect(effect.call_id, effect.call_type, connection=0)
@@ -150,6 +156,7 @@ class CallMedia:
         self._devices.let_camera_go()
 
     def _close_media(self) -> None:
+        self._ringer.stop()
         self._disconnect()
         self._devices.stop()
 

@@ -29,6 +29,8 @@ class Devices:
 
     call_button: Button
     lamp: Lamp
+    bathroom_button: Button | None = None
+    staff_button: Button | None = None
     cancel_button: Button | None = None
     attend_button: Button | None = None
     relay: Relay | None = None
@@ -56,12 +58,12 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
         ("speaker", speaker, no_speaker),
     ):
         log.info("- %s: %s%s", device, chosen.name if chosen else "none", f" ({reason})" if reason else "")
-    normally_closed = buttons.call_wiring == "normally_closed"
-    call_button = GpioButton(buttons.call_pin, factory=factory, normally_closed=normally_closed)
-    if isinstance(factory, MockFactory):
-        SimulatedFinger(factory, buttons.call_pin, normally_closed=normally_closed).plug_in()
     return Devices(
-        call_button=call_button,
+        call_button=_line(buttons.call_pin, buttons.call_wiring, factory),
+        bathroom_button=None
+        if buttons.bathroom_pin == "none"
+        else _line(buttons.bathroom_pin, buttons.bathroom_wiring, factory),
+        staff_button=_optional(buttons.staff_pin, factory),
         cancel_button=_optional(buttons.cancel_pin, factory),
         attend_button=_optional(buttons.attend_pin, factory),
         lamp=GpioLamp(settings.lamp.pin, factory=factory),
@@ -75,6 +77,14 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
             speaker="" if speaker else _told(no_speaker),
         ),
     )
+
+
+def _line(pin: int, wiring: str, factory: Factory) -> Button:
+    normally_closed = wiring == "normally_closed"
+    button = GpioButton(pin, factory=factory, normally_closed=normally_closed)
+    if isinstance(factory, MockFactory):
+        SimulatedFinger(factory, pin, normally_closed=normally_closed).plug_in()
+    return button
 
 
 def _optional(pin: int | str, factory: Factory) -> Button | None:

@@ -36,8 +36,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from kiosk.bedside.request import MAX_UNCONFIRMED_CLOSES
-from kiosk.signaling.messages import ClosedRequest, OpenRequest, Phase
+from kiosk.bedside.request_state import MAX_UNCONFIRMED_CLOSES
+from kiosk.signaling.messages import ClosedRequest, OpenRequest, Origin, Phase
 from kiosk.signaling.vocabulary import Millis, Token
 
 MAX_AWAY_MS = 7 * 24 * 3600 * 1000
@@ -50,6 +50,7 @@ class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):
     request_id: Token
     age: Millis
     presses: Annotated[int, Meta(ge=1)] = 1
+    origin: Origin = Origin.CALL_BUTTON
     phase: Phase = Phase.WAITING
     spoken: bool = False
     waited: Millis | None = None
@@ -112,6 +113,7 @@ def told(
             request_id=request.request_id,
             age=request.age,
             presses=request.presses,
+            origin=request.origin,
             phase=Phase.ANSWERED if request.phase is Phase.ANSWERED else Phase.WAITING,
             spoken=request.spoken or spoken,
             waited=request.waited,

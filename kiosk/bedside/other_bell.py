@@ -26,8 +26,8 @@ escalated                              **closed**   **closed**
 
 from __future__ import annotations
 
-from kiosk.bedside.request import RequestState
 from kiosk.bedside.request_events import Link, State
+from kiosk.bedside.request_state import RequestState
 
 
 def relay_closed(request: RequestState, *, before: bool, escalated: bool = False) -> bool:

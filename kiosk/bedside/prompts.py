@@ -1,4 +1,4 @@
-"""What the patient is told, in words, for each prompt of :func:`kiosk.bedside.request.view`.
+"""What the patient is told, in words, for each prompt of :func:`kiosk.bedside.request_state.view`.
 
 Pure. Short, honest, and never more than is known: "sent" only after the desk has it, "connected" only while
 somebody really is.
@@ -52,6 +52,18 @@ PROMPTS: dict[str, dict[str, str]] = {
     "ringing": {
         "en": "A nurse's desk is ringing.",
         "zh": "正在呼叫护士。",
+    },
+    "seat_calls": {
+        "en": "A nurse is calling you. Press the button to speak.",
+        "zh": "护士正在呼叫您，请按按钮接听。",
+    },
+    "seat_calls_by_itself": {
+        "en": "A nurse is calling you. You will be connected in a moment.",
+        "zh": "护士正在呼叫您，即将自动接通。",
+    },
+    "answering": {
+        "en": "Connecting you with the nurse …",
+        "zh": "正在为您接通护士……",
     },
     "talking": {
         "en": "You are connected. Please speak.",

@@ -29,6 +29,15 @@ Rule 6. What lamp and words show is a function of the state (:func:`view`), so i
 
 Rule 7. Nobody is asked to press a button that is stuck: such a bed with no request open names the other bell.
 
+Rule 8. A seat may call (``CALLED``): nobody here has asked, so it is no request, is not kept, and is over with its
+call. The patient answers by pressing. Until people are connected that press is one like any other: it is kept, and
+becomes a request when the call comes to nothing. A press in such a talk asks for help, and the talk becomes its
+call; within ``MERGE_S`` of the answer it is a hand that trembles. A seat that calls about an answered request
+changes nothing of it.
+
+Rule 9. What the bathroom's cord or the staff's button have asked for is closed by attendance only, and pulling the
+cord while a seat calls answers it, and asks.
+
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
 
@@ -38,9 +47,10 @@ Effects are values; the shell performs them in order.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kiosk.bedside.request_events import (
+    AnswerCall,
     Attend,
     ButtonChanged,
     CallBroke,
@@ -54,13 +64,12 @@ from kiosk.bedside.request_events import (
     Event,
     Held,
     Ignored,
-    LampSign,
-    Link,
     LinkChanged,
     LocalAlarmed,
     Press,
     Reassure,
     Restored,
+    SeatCalls,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -69,55 +78,21 @@ from kiosk.bedside.request_events import (
     State,
     StopCall,
     Taken,
-    View,
+    Unheard,
 )
-from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, OpenRequest, Phase, Priority
+from kiosk.bedside.request_state import (
+    MAX_UNCONFIRMED_CLOSES,
+    PRIORITIES,
+    URGENCY,
+    RequestState,
+    added,
+    asked,
+    view,
+)
+from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest, Origin, Phase
 
-MAX_UNCONFIRMED_CLOSES = 32
-"""How many closes are kept for a desk that cannot be reached (the wire's own limit); the oldest goes first."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the facility sets."""
-
-    call_type: CallType = CallType.VIDEO
-    seat: str | None = None
-    priority: Priority = Priority.NORMAL
-    urgent_after_presses: int = 3
-
-
-@dataclass(frozen=True)
-class RequestState:
-    """The whole truth of the bed about its request. ``opened_at`` is monotonic seconds."""
-
-    rules: Rules = Rules()
-    state: State = State.IDLE
-    link: Link = Link.DOWN
-    request_id: str = ""
-    opened_at: float = 0.0
-    presses: int = 0
-    place: int = 0
-    spoken: bool = False
-    call_id: str | None = None
-    call_seat: str | None = None
-    fence: int = 0
-    interrupted: bool = False
-    """In a talk: nothing comes through at the moment."""
-    closed: tuple[ClosedRequest, ...] = ()
-    button_stuck: bool = False
-    asked_at: float = 0.0
-    """When the press came that asked again after an answer, if one did."""
-    alarm: bool = False
-    """Nobody has answered for too long; the desk said so, and only the desk, an answer or a close ends it."""
-
-    @property
-    def priority(self) -> Priority:
-        """Raised to urgent by repeated presses, never lowered."""
-        limit = self.rules.urgent_after_presses
-        raised = Priority.URGENT if limit and self.presses >= limit else Priority.NORMAL
-        return max(self.rules.priority, raised)
-
+MERGE_S = 2.0
+"""Presses so soon after the one that answered a seat are part of it."""
 
 _TO_IDLE = {Attend: State.IDLE, ClosedAtDesk: State.IDLE}
 _WAITING: dict[type[Event], State] = {
@@ -135,6 +110,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         LinkChanged: State.IDLE,
         Held: State.UNSENT,
         Restored: State.UNSENT,
+        SeatCalls: State.CALLED,
         ButtonChanged: State.IDLE,
     },
     State.UNSENT: {**_WAITING, Press: State.UNSENT, ButtonChanged: State.UNSENT, LocalAlarmed: State.UNSENT},
@@ -171,11 +147,34 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Cancel: State.IDLE,
         LinkChanged: State.ANSWERED,
         Taken: State.ANSWERED,
+        SeatCalls: State.CALLED,
         ButtonChanged: State.ANSWERED,
+    },
+    State.CALLED: {
+        **_TO_IDLE,
+        Press: State.ANSWERING,
+        Cancel: State.ANSWERED,
+        LinkChanged: State.CALLED,
+        Taken: State.CALLED,
+        Unheard: State.CALLED,
+        SeatStopped: State.ANSWERED,
+        CallConnected: State.TALKING,
+        ButtonChanged: State.CALLED,
+    },
+    State.ANSWERING: {
+        **_TO_IDLE,
+        Press: State.ANSWERING,
+        Cancel: State.ANSWERED,
+        LinkChanged: State.ANSWERING,
+        Taken: State.ANSWERING,
+        SeatStopped: State.UNSENT,
+        CallConnected: State.TALKING,
+        ButtonChanged: State.ANSWERING,
     },
 }
 """``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``. ``Held`` and ``Restored``
-lead on to ANSWERED for a request that was answered, ``Restored`` back to IDLE when there is none.
+lead on to ANSWERED for a request that was answered, ``Restored`` back to IDLE when there is none. What leads to
+ANSWERED, and from a talk to UNSENT, leads to IDLE when nobody here has asked.
 """
 
 
@@ -192,47 +191,6 @@ def step(before: RequestState, event: Event) -> tuple[RequestState, list[Effect]
     elif isinstance(event, Press):
         effects.append(Reassure(shown))
     return after, effects
-
-
-def view(request: RequestState) -> View:
-    """Lamp and words for *request*; the only place that decides what the patient is told."""
-    state, link = request.state, request.link
-    if state is State.IDLE:
-        if request.button_stuck:
-            return View(LampSign.OFF, "button_stuck")
-        idle_prompts = {Link.UP: "ready", Link.DOWN: "no_link", Link.REFUSED: "not_registered"}
-        return View(LampSign.OFF, idle_prompts[link])
-    if state is State.UNSENT:
-        heard = "alarm" if request.alarm else "heard"
-        return View(LampSign.HEARD, heard if link is Link.UP else "use_other_bell")
-    if state is State.TALKING and request.interrupted:
-        return View(LampSign.WAITING, "interrupted")
-    if state is State.TALKING:
-        return View(LampSign.TALKING, "talking")
-    if request.alarm:
-        return View(LampSign.WAITING, "alarm")
-    return View(LampSign.WAITING, state.value, request.place if state is State.QUEUED else 0)
-
-
-def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
-    """The request as the wire tells it at *now* (monotonic seconds), or None when there is none."""
-    if request.state is State.IDLE:
-        return None
-    phase = {State.TALKING: Phase.TALKING, State.ANSWERED: Phase.ANSWERED}.get(request.state, Phase.WAITING)
-    return OpenRequest(
-        request_id=request.request_id,
-        age=max(0, round((now - request.opened_at) * 1000)),
-        presses=request.presses,
-        priority=request.priority,
-        call_type=request.rules.call_type,
-        seat=request.rules.seat,
-        phase=phase,
-        call_id=request.call_id,
-        call_seat=request.call_seat,
-        fence=request.fence,
-        spoken=request.spoken,
-        waited=max(0, round((now - request.asked_at) * 1000)) if request.asked_at > request.opened_at else None,
-    )
 
 
 def _is_foreign(request: RequestState, event: Event) -> bool:
@@ -252,17 +210,57 @@ _Step = tuple[RequestState, list[Effect]]
 
 def _press(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, Press)
-    if before.state is State.IDLE:
-        after = replace(after, request_id=event.request_id, opened_at=event.at, presses=1, spoken=False, place=0)
-    else:
-        after = replace(after, presses=before.presses + 1)
+    if before.state is State.CALLED:
+        return replace(after, answered_by=event), [AnswerCall()]
+    if before.state is State.ANSWERING:
+        assert before.answered_by is not None, "a press led here"
+        urgent = max(before.answered_by, event, key=lambda press: URGENCY[press.origin])
+        return replace(after, answered_by=replace(before.answered_by, origin=urgent.origin)), []
+    if before.state is State.TALKING and _trembles(before, event):
+        return after, []
     if before.state is State.ANSWERED:
         after = replace(after, asked_at=event.at)
-    return after, [SendRequest()]
+    return added(after, event), [SendRequest()]
 
 
-def _close(before: RequestState, after: RequestState, event: Event) -> _Step:
-    reason = CloseReason.CANCELLED if isinstance(event, Cancel) else CloseReason.ATTENDED
+def _trembles(request: RequestState, press: Press) -> bool:
+    answered = request.answered_by
+    return answered is not None and press.origin is Origin.CALL_BUTTON and press.at - answered.at < MERGE_S
+
+
+def _seat_calls(before: RequestState, after: RequestState, event: Event) -> _Step:
+    assert isinstance(event, SeatCalls)
+    called = replace(after, by_itself=event.by_itself, answered_by=None)
+    if before.state is State.ANSWERED:
+        return called, []
+    return replace(called, request_id=event.request_id, origin=Origin.SEAT), []
+
+
+def _unheard(before: RequestState, after: RequestState, event: Event) -> _Step:
+    return replace(after, by_itself=False), []
+
+
+def _seat_stopped(before: RequestState, after: RequestState, event: Event) -> _Step:
+    if before.state is State.ANSWERING:
+        return asked(after), [SendRequest()]
+    return (after if before.is_open else _forgotten(after)), []
+
+
+def _cancel(before: RequestState, after: RequestState, event: Event) -> _Step:
+    if before.state in (State.CALLED, State.ANSWERING):
+        return (replace(after, answered_by=None) if before.is_open else _forgotten(after)), [StopCall()]
+    if before.origin in PRIORITIES:
+        return before, [Ignored(event, before.state)]
+    return _closed(before, after, CloseReason.CANCELLED)
+
+
+def _attend(before: RequestState, after: RequestState, event: Event) -> _Step:
+    if not before.is_open:
+        return _forgotten(after), [StopCall()]
+    return _closed(before, after, CloseReason.ATTENDED)
+
+
+def _closed(before: RequestState, after: RequestState, reason: CloseReason) -> _Step:
     closed = (*before.closed, ClosedRequest(request_id=before.request_id, reason=reason))
     after = _forgotten(replace(after, closed=closed[-MAX_UNCONFIRMED_CLOSES:]))
     return after, [StopCall(), SendClose(before.request_id, reason)]
@@ -309,6 +307,7 @@ def _reopened(request: RequestState, told: OpenRequest, at: float) -> RequestSta
         opened_at=opened_at,
         asked_at=opened_at if told.waited is None else at - told.waited / 1000,
         presses=told.presses,
+        origin=told.origin,
         spoken=told.spoken,
     )
 
@@ -319,8 +318,11 @@ def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:
 
 def _connected(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, CallConnected)
+    press = before.answered_by
+    if before.state is State.ANSWERING and press is not None and press.origin is not Origin.CALL_BUTTON:
+        after = added(after, press)
     after = replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence, alarm=False)
-    return after, [SendRequest()]
+    return after, [SendRequest()] if after.is_open else []
 
 
 def _local_alarmed(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -335,8 +337,8 @@ def _interrupted(before: RequestState, after: RequestState, event: Event) -> _St
 def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step:
     assert isinstance(event, CallEnded | CallBroke)
     spoken = before.spoken or event.spoken
-    over = replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0, interrupted=False)
-    return over, [SendRequest()]
+    over = replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0, interrupted=False, answered_by=None)
+    return (over, [SendRequest()]) if before.is_open else (_forgotten(over), [])
 
 
 def _button_changed(before: RequestState, after: RequestState, event: Event) -> _Step:
@@ -344,14 +346,10 @@ def _button_changed(before: RequestState, after: RequestState, event: Event) -> 
     return replace(after, button_stuck=event.stuck), []
 
 
-def _unchanged(before: RequestState, after: RequestState, event: Event) -> _Step:
-    return after, []
-
-
 _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step]] = {
     Press: _press,
-    Cancel: _close,
-    Attend: _close,
+    Cancel: _cancel,
+    Attend: _attend,
     LinkChanged: _link_changed,
     Taken: _taken,
     ClosedAtDesk: _closed_at_desk,
@@ -359,7 +357,9 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     Restored: _restored,
     LocalAlarmed: _local_alarmed,
     SeatRings: _rings,
-    SeatStopped: _unchanged,
+    SeatCalls: _seat_calls,
+    Unheard: _unheard,
+    SeatStopped: _seat_stopped,
     CallConnected: _connected,
     CallInterrupted: _interrupted,
     CallRestored: _interrupted,

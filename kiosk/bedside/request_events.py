@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest
+from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest, Origin
 
 
 class State(enum.Enum):
@@ -22,6 +22,10 @@ class State(enum.Enum):
     RINGING = "ringing"
     TALKING = "talking"
     ANSWERED = "answered"
+    CALLED = "called"
+    """A seat calls; nothing is captured yet."""
+    ANSWERING = "answering"
+    """The patient has pressed to answer it: a press like any other until people are connected."""
 
 
 class Link(enum.Enum):
@@ -40,6 +44,7 @@ class LampSign(enum.Enum):
     HEARD = "heard"
     WAITING = "waiting"
     TALKING = "talking"
+    CALLED = "called"
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,11 @@ class View:
 
 @dataclass(frozen=True)
 class Press:
-    """The call button went down. ``request_id`` is used if this press opens a request."""
+    """A button went down. ``request_id`` is used if this press opens a request."""
 
     at: float
     request_id: str
+    origin: Origin = Origin.CALL_BUTTON
 
 
 @dataclass(frozen=True)
@@ -124,13 +130,29 @@ class LocalAlarmed:
 
 
 @dataclass(frozen=True)
+class SeatCalls:
+    """A seat calls this bed. ``request_id`` is the open request, or the name the desk gave this call.
+
+    ``by_itself``: the facility lets the bed answer when it has rung for a while.
+    """
+
+    request_id: str
+    by_itself: bool = False
+
+
+@dataclass(frozen=True)
+class Unheard:
+    """The ring cannot be heard: then nothing is answered without the patient."""
+
+
+@dataclass(frozen=True)
 class SeatRings:
     """A seat's page shows the invitation and rings."""
 
 
 @dataclass(frozen=True)
 class SeatStopped:
-    """The ringing ended without an accept."""
+    """The ringing, at the seat or here, ended without a talk."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,8 @@ Event = (
     | Held
     | Restored
     | LocalAlarmed
+    | SeatCalls
+    | Unheard
     | SeatRings
     | SeatStopped
     | CallConnected
@@ -208,6 +232,11 @@ class SendClose:
 
     request_id: str
     reason: CloseReason
+
+
+@dataclass(frozen=True)
+class AnswerCall:
+    """The patient answers the seat that calls."""
 
 
 @dataclass(frozen=True)
@@ -237,4 +266,4 @@ class Ignored:
     state: State
 
 
-Effect = SendRequest | SendClose | StopCall | Show | Reassure | Ignored
+Effect = SendRequest | SendClose | AnswerCall | StopCall | Show | Reassure | Ignored

@@ -15,7 +15,16 @@ from pathlib import Path
 
 import msgspec
 
-from kiosk.bedside import bed, bed_events, call, call_events, debounce, progress, request, request_events
+from kiosk.bedside import (
+    bed,
+    bed_events,
+    call_events,
+    call_state,
+    debounce,
+    progress,
+    request_events,
+    request_state,
+)
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
@@ -32,7 +41,7 @@ from kiosk.hardware.lamp import LampPattern
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
 from kiosk.signaling.client import Client, Listener
-from kiosk.signaling.messages import CallType, Priority
+from kiosk.signaling.messages import CallType, Origin, Priority
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +50,7 @@ LAMP = {
     LampSign.HEARD: LampPattern.FAST,
     LampSign.WAITING: LampPattern.SLOW,
     LampSign.TALKING: LampPattern.ON,
+    LampSign.CALLED: LampPattern.DOUBLE,
 }
 
 TRACED: dict[type[wire.Message], str] = {
@@ -78,11 +88,12 @@ class Bedside(Listener):
         )
         place = settings.bed
         self._bed = bed.Bed(
-            rules=request.Rules(
+            rules=request_state.Rules(
                 call_type=CallType.AUDIO if settings.call.type == "audio" else CallType.VIDEO,
                 seat=settings.call.seat,
                 priority=Priority[place.priority.upper()],
                 urgent_after_presses=settings.call.urgent_after_presses,
+                answer_s=settings.call.answer_after if settings.call.answer == "auto" else None,
             ),
             info=wire.BedInfo(
                 group=place.group, ward=place.ward, room=place.room, bed=place.bed, language=place.language
@@ -93,13 +104,19 @@ class Bedside(Listener):
         self._media = CallMedia(
             devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
         )
+        buttons = settings.buttons
+        self._lines: dict[Origin, tuple[bed_events.Device, str]] = {
+            Origin.CALL_BUTTON: ("button", buttons.call_wiring),
+            Origin.BATHROOM: ("bathroom", buttons.bathroom_wiring),
+            Origin.STAFF: ("staff", "normally_open"),
+        }
         self._watches: list[ButtonWatch] = []
         self._talking_since: float | None = None
 
     @property
     def view(self) -> View:
         """What the bed shows now."""
-        return request.view(self._bed.request)
+        return request_state.view(self._bed.request)
 
     @property
     def told(self) -> str:
@@ -148,9 +165,10 @@ class Bedside(Listener):
         if not buttons.cancel_hold:
             cancel = Actions(pressed=self._cancel_held)
         hold = buttons.cancel_hold or None
-        call = Actions(pressed=self._call_pressed, stuck=self._call_stuck, freed=self._call_freed)
         for button, actions, hold_s, stuck_s in (
-            (self._devices.call_button, call, None, debounce.STUCK_S),
+            (self._devices.call_button, self._asks(Origin.CALL_BUTTON), None, debounce.STUCK_S),
+            (self._devices.bathroom_button, self._asks(Origin.BATHROOM), None, debounce.STUCK_S),
+            (self._devices.staff_button, self._asks(Origin.STAFF), None, debounce.STUCK_S),
             (self._devices.cancel_button, cancel, hold, None),
             (self._devices.attend_button, Actions(pressed=self._attend_pressed), None, None),
         ):
@@ -198,18 +216,24 @@ class Bedside(Listener):
 
     # -- buttons
 
-    def _call_pressed(self, at: float) -> None:
-        self._watchers.trace("edge", ago=time.monotonic() - at)
-        self._do(bed_events.CallPressed(at, secrets.token_hex(16)))
+    def _asks(self, origin: Origin) -> Actions:
+        """What a button that asks does."""
+        device, wiring = self._lines[origin]
 
-    def _call_stuck(self, at: float) -> None:
-        unplugged = " or unplugged" if self._settings.buttons.call_wiring == "normally_closed" else ""
-        log.warning("x call button: stuck%s", unplugged)
-        self._do(bed_events.DeviceChanged("button", f"stuck{unplugged}"))
+        def pressed(at: float) -> None:
+            self._watchers.trace("edge", ago=time.monotonic() - at)
+            self._do(bed_events.CallPressed(at, secrets.token_hex(16), origin))
 
-    def _call_freed(self, at: float) -> None:
-        log.info("- call button: free again")
-        self._do(bed_events.DeviceChanged("button"))
+        def stuck(at: float) -> None:
+            words = "stuck or unplugged" if wiring == "normally_closed" else "stuck"
+            log.warning("x %s: %s", origin.value, words)
+            self._do(bed_events.DeviceChanged(device, words))
+
+        def freed(at: float) -> None:
+            log.info("- %s: free again", origin.value)
+            self._do(bed_events.DeviceChanged(device))
+
+        return Actions(pressed=pressed, stuck=stuck, freed=freed)
 
     def _cancel_pressed(self, at: float) -> None:
         self._do(bed_events.CancelPressed())
@@ -266,7 +290,7 @@ class Bedside(Listener):
         for effect in effects:
             self._perform(effect)
 
-    def _log_moves(self, request_before: request.RequestState, call_before: call.CallState) -> None:
+    def _log_moves(self, request_before: request_state.RequestState, call_before: call_state.CallState) -> None:
         for what, name, before, after in (
             (
                 "request",

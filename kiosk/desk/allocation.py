@@ -35,6 +35,10 @@ Rule 7. An emergency for which no seat is free takes one that is reserved or rin
 least urgent, then youngest, gives way. It waits on with its age, and its seat has declined nothing. A talk is never
 broken, nor what a person took by a click, nor a reservation of the plain HTTP door.
 
+Rule 8. A seat may call a bed (``seat_calls.py``). Where nobody has asked, that is bound to a request which the desk
+makes for it, waits for nothing, is never escalated, and goes with its lease; a press in the talk makes it the
+patient's. A request that was answered stays so while its bed is called again.
+
 Seats                                             Requests
 =========  =====================================  ========  ====================================
 state      leaves by                              state     leaves by
@@ -42,7 +46,7 @@ state      leaves by                              state     leaves by
 offline    sign in → not_ready                    waiting   reserve → ringing, defer → deferred
 not_ready  choose, lose, take → ringing, resume   ringing   accept → talking, release → waiting
 rest       choose, lose, take → ringing, resume   talking   hang up → answered, break → waiting
-free       choose, lose, reserve, take → ringing  answered  ask again → waiting
+free       choose, lose, reserve, take → ringing  answered  ask again → waiting, called → talking
 ringing    accept → busy, release → where it was  deferred  ask again → waiting, take → ringing
 busy       end → wrap_up, lose
 wrap_up    done → where it was, choose, take
@@ -55,7 +59,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiosk.desk import beds, calls, seats
+from kiosk.desk import beds, calls, seat_calls, seats
 from kiosk.desk.allocation_events import (
     AllBusy,
     BoardChanged,
@@ -239,6 +243,7 @@ _OF_A_CALL: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.MediaState: calls.pass_on,
     wire.SwitchToAudio: calls.pass_on,
     wire.Candidate: calls.pass_on,
+    wire.Cancel: calls.cancel,
 }
 
 _FROM_BED: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
@@ -249,7 +254,8 @@ _FROM_BED: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.DeviceState: beds.device_state,
     wire.Invite: calls.invite,
     wire.Rebuild: calls.rebuild,
-    wire.Cancel: calls.cancel,
+    wire.Reject: calls.reject,
+    wire.Ringing: calls.rings_at_bed,
 }
 
 _FROM_SEAT: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
@@ -257,6 +263,8 @@ _FROM_SEAT: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.SetSeatState: seats.set_seat_state,
     wire.CloseRequest: seats.close_by_seat,
     wire.TakeRequest: seats.take_request,
+    wire.CallBed: seat_calls.call_bed,
+    wire.FindBeds: seat_calls.find_beds,
     wire.Answer: calls.pass_on,
     wire.MediaStalled: calls.pass_on,
     wire.Accept: calls.accept,

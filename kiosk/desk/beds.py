@@ -16,7 +16,7 @@ from kiosk.desk.escalation import UNANSWERED
 from kiosk.desk.ledger import Bed, Lease, LeaseState, Request, RequestState, Stage
 from kiosk.desk.timeline import Call
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import EndReason, ErrorCode, Phase
+from kiosk.signaling.messages import EndReason, ErrorCode, Origin, Phase
 
 
 def left(books: Books, bed: Bed) -> None:
@@ -37,11 +37,18 @@ def snapshot(books: Books, user_id: str, message: wire.Snapshot) -> None:
         close_by_bed(books, user_id, wire.CloseRequest(request_id=closed.request_id, reason=closed.reason))
     held = books.ledger.request_of(user_id)
     told = message.request
+    if told is not None and told.origin is Origin.SEAT and not _seats_talk_goes_on(held, told):
+        told = None
     if held is not None and told is None:
         give_back(books, held)
     if told is not None and take(books, user_id, told):
         reconcile(books, books.ledger.requests[told.request_id])
     tell_alarm(books, user_id)
+
+
+def _seats_talk_goes_on(held: Request | None, told: wire.OpenRequest) -> bool:
+    """A talk that a seat began may be told to a desk that does not know it; it never hides what a patient asked."""
+    return told.phase is Phase.TALKING and (held is None or held.told.request_id == told.request_id)
 
 
 def tell_alarm(books: Books, user_id: str) -> None:
@@ -58,6 +65,8 @@ def give_back(books: Books, held: Request) -> None:
     lease = books.ledger.leases.get(held.call_id or "")
     if lease is not None:
         books.end(lease, EndReason.BED_LOST)
+        if held.by_seat:
+            return
         held = books.ledger.requests[held.told.request_id]
     if held.state is RequestState.DEFERRED:
         # The bed no longer knows that it was to wait or press again: it is served, or told so once more.
@@ -90,19 +99,33 @@ def merged(books: Books, older: Request, told: wire.OpenRequest) -> Request:
 def request(books: Books, user_id: str, message: wire.Request) -> None:
     """The bed's request was opened or changed; asking again brings an answered one back into the queue."""
     told = message.request
+    if told.origin is Origin.SEAT:
+        what = "nobody at the bed has asked: a seat's call is told in the snapshot only"
+        books.refuse(user_id, ErrorCode.NOT_ALLOWED, what, field="request.origin")
+        return
     if not take(books, user_id, told):
         return
     held = books.ledger.requests[told.request_id]
     if told.phase is Phase.ANSWERED:
         answered(books, held)
-    elif told.phase is Phase.WAITING and "ask" in REQUEST[held.state]:
-        books.move_request(held, "ask", declined=frozenset())
+    elif told.phase is Phase.WAITING:
+        let_caller_go(books, held)
+        held = books.ledger.requests[told.request_id]
+        if "ask" in REQUEST[held.state]:
+            books.move_request(held, "ask", declined=frozenset())
+
+
+def let_caller_go(books: Books, request: Request) -> None:
+    """Somebody pressed before the bed knew that a seat calls: that comes first."""
+    lease = books.ledger.leases.get(request.call_id or "")
+    if lease is not None and lease.by_seat and lease.state is not LeaseState.TALKING:
+        books.end(lease, EndReason.LINE_BUSY)
 
 
 def answered(books: Books, request: Request) -> None:
     """The bed says that a nurse has spoken with the patient; who was chosen meanwhile need not ring."""
     lease = books.ledger.leases.get(request.call_id or "")
-    if lease is not None and lease.state is not LeaseState.TALKING:
+    if lease is not None and lease.state is not LeaseState.TALKING and not lease.by_seat:
         books.end(lease, EndReason.CANCELLED)
     request = books.ledger.requests[request.told.request_id]
     if "settle" in REQUEST[request.state]:
@@ -117,6 +140,9 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
         return False
     group = books.ledger.beds[user_id].info.group
     older = books.ledger.request_of(user_id)
+    if held is None and older is not None and older.by_seat:
+        books.end(books.ledger.leases[older.call_id or ""], EndReason.LINE_BUSY)
+        older = None
     if held is None and older is not None:
         held = merged(books, older, told)
     elif held is None:
@@ -159,6 +185,8 @@ def resume(books: Books, request: Request) -> None:
     if not told.call_seat or taken or not in_it or "resume" not in REQUEST[request.state]:
         reason = EndReason.HANGUP if request.state is RequestState.ANSWERED else EndReason.SEAT_LOST
         books.effects.append(Tell(request.bed, wire.CallEnded(call_id=told.call_id, reason=reason)))
+        if request.by_seat:
+            books.drop(request, reason=reason.value)
         return
     books.fence = max(books.fence, told.fence)
     lease = Lease(

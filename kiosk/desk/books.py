@@ -17,7 +17,7 @@ from kiosk.desk.ledger import Bed, Lease, LeaseState, Ledger, Request, RequestSt
 from kiosk.desk.timeline import NO_CALL, Call, Change, Happened, entry, link_changed, rang
 from kiosk.errors import LocalProtocolError
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import EndReason, ErrorCode, SeatState
+from kiosk.signaling.messages import CallType, EndReason, ErrorCode, SeatState
 
 _CHOICE = {"free": SeatState.FREE, "not_ready": SeatState.NOT_READY, "rest": SeatState.REST}
 _AWAY = {
@@ -52,7 +52,7 @@ REQUEST: dict[RequestState, dict[str, RequestState]] = {
     },
     RequestState.RINGING: {"accept": RequestState.TALKING, "release": RequestState.WAITING},
     RequestState.TALKING: {"hang_up": RequestState.ANSWERED, "break": RequestState.WAITING},
-    RequestState.ANSWERED: {"ask": RequestState.WAITING},
+    RequestState.ANSWERED: {"ask": RequestState.WAITING, "called": RequestState.TALKING},
     RequestState.DEFERRED: {
         "ask": RequestState.WAITING,
         "reserve": RequestState.RINGING,
@@ -120,7 +120,7 @@ class Books:
     def keep_lease(self, lease: Lease) -> None:
         before = self.ledger.leases.get(lease.call_id)
         self.ledger.leases[lease.call_id] = lease
-        if before is not None and rang(before, lease):
+        if before is not None and rang(before, lease) and not lease.by_seat:
             request = self.ledger.requests[lease.request_id]
             bed = self.ledger.beds[request.bed]
             self.effects.append(Noted(entry(Happened.RANG, request, bed, self.now, Call(lease))))
@@ -133,22 +133,32 @@ class Books:
         if happened is not None and request is not None:
             self.effects.append(Noted(entry(happened, request, bed, self.now)))
 
-    def drop(self, request: Request, *, reason: str) -> None:
+    def drop(self, request: Request, *, reason: str, call: Call = NO_CALL) -> None:
         del self.ledger.requests[request.told.request_id]
         self.touched |= request.groups
         self.effects += escalation.effects(request, None, rules=self.rules, now=self.now)
-        self._note(Change(request, None, self.ledger.beds[request.bed], self.now, Call(reason=reason)))
+        self._note(Change(request, None, self.ledger.beds[request.bed], self.now, replace(call, reason=reason)))
         self.effects.append(StopTimer(Timer("round", request.told.request_id)))
 
     def grant(self, request: Request, seat: Seat, *, taken: bool = False) -> Lease:
+        lease = self._lease(request, seat, "take" if taken else "reserve", taken=taken)
+        self.move_request(request, "reserve", call=Call(lease), call_id=lease.call_id)
+        return lease
+
+    def grant_to_caller(self, request: Request, seat: Seat, *, call_type: CallType) -> Lease:
+        """*seat* calls the bed; the request, which nobody waits for, stays as it is until the bed answers."""
+        lease = self._lease(request, seat, "take", by_seat=True, call_type=call_type)
+        self.keep(replace(request, call_id=lease.call_id), call=Call(lease))
+        return lease
+
+    def _lease(self, request: Request, seat: Seat, signal: str, **how: Any) -> Lease:
         self.fence += 1
         call_id = f"{self.fence:x}"
-        lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed, taken=taken)
+        lease = Lease(call_id, self.fence, request.told.request_id, seat.user_id, request.bed, **how)
         self.keep_lease(lease)
         chosen = {SeatState.FREE: SeatState.FREE, SeatState.WRAP_UP: seat.chosen}.get(seat.state, seat.state)
         self.effects.append(StopTimer(Timer("wrap_up", seat.user_id)))
-        self.move_seat(seat.user_id, "take" if taken else "reserve", call_id=call_id, chosen=chosen)
-        self.move_request(request, "reserve", call=Call(lease), call_id=call_id)
+        self.move_seat(seat.user_id, signal, call_id=call_id, chosen=chosen)
         return lease
 
     def end(self, lease: Lease, reason: EndReason, *, spoken: bool = False, seat_lost: bool = False) -> None:
@@ -163,10 +173,12 @@ class Books:
         request = self.ledger.requests[lease.request_id]
         if spoken:
             request = replace(request, told=msgspec.structs.replace(request.told, spoken=True))
-        if request.external:
-            self.drop(request, reason=reason.value)
+        if request.external or request.by_seat:
+            self.drop(request, reason=reason.value, call=call)
             if self.ledger.beds[request.bed].external:
                 del self.ledger.beds[request.bed]
+        elif lease.by_seat and not talking:
+            self.keep(replace(request, call_id=None), call=call)
         elif talking and reason is EndReason.HANGUP:
             self.move_request(request, "hang_up", call=call, call_id=None, declined=frozenset())
         else:

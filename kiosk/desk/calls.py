@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kiosk.desk.allocation_events import StartTimer, StopTimer, Tell, Timer
+from kiosk.desk.allocation_events import Noted, StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.books import Books
 from kiosk.desk.ledger import Lease, LeaseState, Request, Seat
-from kiosk.desk.timeline import Call
+from kiosk.desk.timeline import Call, Happened, entry
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import EndReason, ErrorCode
@@ -38,13 +38,21 @@ def allocate(books: Books, request: Request, seat: Seat, *, taken: bool = False)
     books.effects.append(StartTimer(Timer("invite", lease.call_id), books.rules.invite_s))
 
 
+def take(books: Books, request: Request, seat: Seat) -> None:
+    """A person at *seat* takes the waiting *request*: whoever it rings at is let go."""
+    lease = books.ledger.leases.get(request.call_id or "")
+    if lease is not None:
+        books.end(lease, EndReason.ANSWERED_ELSEWHERE)
+    allocate(books, books.ledger.requests[request.told.request_id], books.ledger.seats[seat.user_id], taken=True)
+
+
 def refuse_stale(books: Books, user_id: str, call_id: str) -> None:
     """The call is over, or never was this user's."""
     books.refuse(user_id, ErrorCode.STALE_CALL, "the call has already ended", field="call_id", call_id=call_id)
 
 
 def invite(books: Books, user_id: str, message: wire.Invite) -> None:
-    """The kiosk invites the seat it was allocated: from now on the seat rings."""
+    """The kiosk invites the seat it was allocated, which rings from now on, or the one that called it."""
     lease = held_lease(books, user_id, message.call_id)
     if lease is None or lease.bed != user_id or lease.fence != message.fence:
         refuse_stale(books, user_id, message.call_id)
@@ -70,7 +78,7 @@ def invite(books: Books, user_id: str, message: wire.Invite) -> None:
 
 
 def accept(books: Books, user_id: str, message: wire.Accept) -> None:
-    """The first accept of a ringing call counts."""
+    """The first accept of a ringing call counts; a seat that called the bed sends it at once."""
     lease = held_lease(books, user_id, message.call_id)
     if lease is None or lease.seat != user_id or lease.state is LeaseState.RESERVED:
         refuse_stale(books, user_id, message.call_id)
@@ -82,9 +90,9 @@ def accept(books: Books, user_id: str, message: wire.Accept) -> None:
         return
     books.keep_lease(replace(lease, state=LeaseState.TALKING, talking_since=books.now))
     request = books.ledger.requests[lease.request_id]
-    books.move_request(request, "accept", call=Call(lease))
+    books.move_request(request, "called" if lease.by_seat else "accept", call=Call(lease))
     books.move_seat(user_id, "accept")
-    call_type = min(message.call_type, request.told.call_type)
+    call_type = min(message.call_type, lease.call_type if lease.by_seat else request.told.call_type)
     accepted = wire.Accepted(call_id=lease.call_id, call_type=call_type)
     books.effects += [
         Tell(lease.bed, accepted),
@@ -94,9 +102,9 @@ def accept(books: Books, user_id: str, message: wire.Accept) -> None:
 
 
 def reject(books: Books, user_id: str, message: wire.Reject) -> None:
-    """The seat declines; the next one rings."""
+    """The seat declines, and the next one rings; or the bed declines the seat that calls."""
     lease = held_lease(books, user_id, message.call_id)
-    if lease is None or lease.seat != user_id:
+    if lease is None or user_id != (lease.bed if lease.by_seat else lease.seat):
         refuse_stale(books, user_id, message.call_id)
     elif lease.state is LeaseState.TALKING:
         books.refuse(
@@ -114,21 +122,37 @@ def line_busy(books: Books, user_id: str, message: wire.LineBusy) -> None:
 
 
 def cancel(books: Books, user_id: str, message: wire.Cancel) -> None:
-    """The kiosk takes its invitation back; the request itself stays until it is closed."""
+    """Who called takes it back; a request stays until it is closed. From the other end it declines."""
     lease = held_lease(books, user_id, message.call_id)
-    if lease is not None and lease.bed == user_id and lease.state is not LeaseState.TALKING:
-        books.end(lease, EndReason.CANCELLED)
+    if lease is not None and lease.state is not LeaseState.TALKING:
+        _end_unaccepted(books, lease, user_id)
 
 
 def hangup(books: Books, user_id: str, message: wire.Hangup) -> None:
-    """Either end hangs up; a seat that hangs up while it rings rejects."""
+    """Either end hangs up; before the accept, who called takes it back, and the other end declines."""
     lease = held_lease(books, user_id, message.call_id)
     if lease is None:
         return
     if lease.state is LeaseState.TALKING:
         books.end(lease, EndReason.HANGUP, spoken=message.spoken and user_id == lease.bed)
     else:
-        books.end(lease, EndReason.REJECTED if user_id == lease.seat else EndReason.CANCELLED)
+        _end_unaccepted(books, lease, user_id)
+
+
+def _end_unaccepted(books: Books, lease: Lease, user_id: str) -> None:
+    caller = lease.seat if lease.by_seat else lease.bed
+    books.end(lease, EndReason.CANCELLED if user_id == caller else EndReason.REJECTED)
+
+
+def rings_at_bed(books: Books, user_id: str, message: wire.Ringing) -> None:
+    """Light and sound are on at the bed that a seat calls."""
+    lease = held_lease(books, user_id, message.call_id)
+    if lease is None or not lease.by_seat or lease.state is not LeaseState.RESERVED:
+        refuse_stale(books, user_id, message.call_id)
+        return
+    request = books.ledger.requests[lease.request_id]
+    rang = entry(Happened.RANG, request, books.ledger.beds[request.bed], books.now, Call(lease))
+    books.effects += [Noted(rang), Tell(lease.seat, codec.without_id(message))]
 
 
 def call_failed(books: Books, user_id: str, message: wire.CallFailed) -> None:

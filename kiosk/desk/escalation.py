@@ -55,7 +55,7 @@ def effects(before: Request | None, after: Request | None, *, rules: Rules, now:
     new = after.stage if after is not None else Stage.USUAL
     known = after or before
     assert known is not None
-    if known.external:
+    if known.external or known.by_seat:
         return
     request_id = known.told.request_id
     waits = after is not None and after.state in UNANSWERED

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from kiosk.signaling.messages import (
     BedInfo,
     Board,
+    CallType,
     Devices,
     OpenRequest,
+    Origin,
     Phase,
     Priority,
     RequestView,
@@ -117,6 +119,11 @@ class Bed:
     external: bool = False
     """A client of the plain HTTP door: it has no connection that could be lost."""
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in one line; its user id when nobody has said."""
+        return " ".join(filter(None, (self.info.ward, self.info.room, self.info.bed))) or self.user_id
+
 
 @dataclass(frozen=True)
 class Request:
@@ -145,6 +152,11 @@ class Request:
     """The group that helps its own by now."""
 
     @property
+    def by_seat(self) -> bool:
+        """Nobody at the bed has asked: a seat calls, and this is gone with its lease."""
+        return self.told.origin is Origin.SEAT
+
+    @property
     def groups(self) -> frozenset[str]:
         """Whose seats see it and may be allocated."""
         return frozenset({self.group, self.backup} - {""})
@@ -168,6 +180,10 @@ class Lease:
     talking_since: float = 0.0
     taken: bool = False
     """A person at the seat has asked for this very request: it is as good as accepted."""
+    by_seat: bool = False
+    """The seat calls the bed: while it rings there, its request stays answered."""
+    call_type: CallType = CallType.VIDEO
+    """``by_seat``: what the person asked for."""
 
 
 @dataclass
@@ -211,6 +227,7 @@ class Ledger:
             and lease.state is not LeaseState.TALKING
             and not (lease.taken or other.external)
             and self.seats[lease.seat].groups & request.groups
+            and self.seats[lease.seat].chosen is SeatState.FREE
             and lease.seat not in request.declined
         ]
         if request.told.priority is not Priority.EMERGENCY or not found:
@@ -242,7 +259,8 @@ class Ledger:
             presses=request.told.presses,
             call_type=request.told.call_type,
             age=max(0, round((now - request.opened_at) * 1000)),
-            state=request.state.value,
+            state="called" if lease is not None and request.state is RequestState.ANSWERED else request.state.value,
+            origin=request.told.origin,
             place=request.told_place,
             seat=lease.seat if lease else None,
             online=bed.online,
@@ -272,11 +290,7 @@ class Ledger:
             ),
             seats=tuple(self.view_seat(found) for found in sorted(colleagues, key=lambda found: found.user_id)),
             beds_online=sum(bed.online for bed in beds),
-            beds_offline=tuple(
-                " ".join(filter(None, (bed.info.ward, bed.info.room, bed.info.bed))) or bed.user_id
-                for bed in beds
-                if not bed.online
-            ),
+            beds_offline=tuple(bed.place for bed in beds if not bed.online),
         )
 
     def tell_again(self, request: Request, *, now: float) -> OpenRequest:
@@ -288,6 +302,7 @@ class Ledger:
             age=max(0, round((now - request.opened_at) * 1000)),
             presses=told.presses,
             priority=told.priority,
+            origin=told.origin,
             call_type=told.call_type,
             seat=told.seat,
             phase=phase,

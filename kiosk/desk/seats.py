@@ -10,7 +10,7 @@ from dataclasses import replace
 from kiosk.desk.allocation_events import SeatArrived, StartTimer, StopTimer, Timer
 from kiosk.desk.beds import close
 from kiosk.desk.books import SEAT, Books
-from kiosk.desk.calls import allocate
+from kiosk.desk.calls import take
 from kiosk.desk.escalation import UNANSWERED
 from kiosk.desk.ledger import LeaseState, Seat, Stage, may_close
 from kiosk.signaling import messages as wire
@@ -75,9 +75,7 @@ def take_request(books: Books, user_id: str, message: wire.TakeRequest) -> None:
     elif not books.ledger.beds[request.bed].online:
         why = "the bed is not connected: go there"
     else:
-        if lease is not None:
-            books.end(lease, EndReason.ANSWERED_ELSEWHERE)
-        allocate(books, books.ledger.requests[message.request_id], books.ledger.seats[user_id], taken=True)
+        take(books, request, seat)
         return
     books.refuse(user_id, ErrorCode.NOT_ALLOWED, why, field="request_id")
 

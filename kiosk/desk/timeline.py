@@ -52,6 +52,8 @@ class Happened(enum.StrEnum):
     CLOSED = "closed"
     DESK_STARTED = "desk_started"
     """Of no request: what was open before is told anew by its beds."""
+    CALLED = "called"
+    """A seat calls the bed; ``rang`` then says that light and sound were on there."""
     MISSING = "missing"
     """Of no request: so many entries (``count``) could not be kept."""
 
@@ -66,6 +68,7 @@ MOVED: dict[tuple[RequestState, RequestState], Happened] = {
     (RequestState.TALKING, RequestState.ANSWERED): Happened.ENDED,
     (RequestState.TALKING, RequestState.WAITING): Happened.ENDED,
     (RequestState.ANSWERED, RequestState.WAITING): Happened.ASKED_AGAIN,
+    (RequestState.ANSWERED, RequestState.TALKING): Happened.ANSWERED,
     (RequestState.DEFERRED, RequestState.WAITING): Happened.ASKED_AGAIN,
     (RequestState.DEFERRED, RequestState.RINGING): Happened.RESERVED,
     (RequestState.DEFERRED, RequestState.TALKING): Happened.RESUMED,
@@ -130,6 +133,8 @@ class Change:
         if after is None:
             assert before is not None, "what never was cannot go"
             yield self._entry(Happened.CLOSED, before)
+        elif before is None and after.by_seat:
+            yield self._entry(Happened.CALLED, after)
         elif before is None:
             yield self._entry(Happened.RAISED, after)
             yield self._entry(Happened.ACKNOWLEDGED, after)
@@ -137,6 +142,9 @@ class Change:
             yield from self._changed(before, after)
 
     def _changed(self, before: Request, after: Request) -> Iterator[Entry]:
+        if before.by_seat and not after.by_seat:
+            yield self._entry(Happened.RAISED, after)
+            yield self._entry(Happened.ACKNOWLEDGED, after)
         if after.told.spoken and not before.told.spoken:
             yield self._entry(Happened.SPOKEN, after)
         if after.told.presses > before.told.presses:
@@ -145,6 +153,8 @@ class Change:
             yield self._entry(Happened.PRIORITY_RAISED, after)
         if after.state is not before.state:
             yield self._entry(MOVED[before.state, after.state], after)
+        elif after.state is RequestState.ANSWERED and after.call_id != before.call_id:
+            yield self._entry(Happened.CALLED if after.call_id else Happened.NOT_TAKEN, after)
         for stage, (happened, reason) in _STAGES.items():
             if before.stage < stage <= after.stage and (stage is not Stage.BACKUP or after.backup):
                 yield entry(happened, after, self.bed, self.now, Call(reason=reason))

@@ -7,6 +7,7 @@ no claim to be one.
 from __future__ import annotations
 
 import enum
+import itertools
 from abc import ABC, abstractmethod
 
 import gpiozero
@@ -27,7 +28,13 @@ class LampPattern(enum.StrEnum):
     """0.55 Hz."""
     FAST = "fast"
     """2 Hz."""
+    DOUBLE = "double"
+    """Two short flashes, a pause: a seat calls."""
 
+
+DOUBLE_STEP_S = 0.15
+DOUBLE = (1, 0, 1, 0, 0, 0, 0, 0)
+"""A step each; then again."""
 
 _HALF_PERIOD_S = {LampPattern.SLOW: SLOW_HALF_PERIOD_S, LampPattern.FAST: FAST_HALF_PERIOD_S}
 
@@ -62,10 +69,14 @@ class GpioLamp(Lamp):
         if pattern is self._pattern:
             return
         self._pattern = pattern
+        self._led.source = None
         half_period = _HALF_PERIOD_S.get(pattern)
         self._led.value = int(pattern is not LampPattern.OFF)
         if half_period is not None:
             self._led.blink(on_time=half_period, off_time=half_period)
+        elif pattern is LampPattern.DOUBLE:
+            self._led.source_delay = DOUBLE_STEP_S
+            self._led.source = itertools.cycle(DOUBLE)
 
     @property
     def lit(self) -> bool:

@@ -80,6 +80,11 @@ class CallDevices:
             if video or device != "camera":
                 kept.start()
 
+    def open_speaker(self) -> None:
+        """Open the speaker alone: nothing is captured. Does not wait."""
+        if "speaker" in self._kept:
+            self._kept["speaker"].start()
+
     def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
         """Give what is captured to these from now on; they are called on the devices' threads."""
         self._picture, self._sound = picture, sound
@@ -131,8 +136,9 @@ class _Kept:
         self._told = ""
 
     def start(self) -> None:
-        """Open it as soon as its last closing has ended."""
-        self.stop()
+        """Open it as soon as its last closing has ended; one that is held open already stays so."""
+        if self._keeping is not None and not self._keeping.done() and not self._stop.is_set():
+            return
         self._stop = asyncio.Event()
         self._keeping = asyncio.get_running_loop().create_task(self._keep(self._keeping, self._stop))
 

@@ -45,6 +45,18 @@ class Priority(enum.IntEnum):
     EMERGENCY = 2
 
 
+class Origin(enum.StrEnum):
+    """Who or what asked."""
+
+    CALL_BUTTON = "call_button"
+    BATHROOM = "bathroom"
+    """The bathroom's cord or button: urgent, closed by attendance only."""
+    STAFF = "staff"
+    """Staff at the bed need help: an emergency, closed by attendance only."""
+    SEAT = "seat"
+    """Nobody at the bed has asked: a seat calls. Ends with its call, unless somebody presses meanwhile."""
+
+
 class Phase(enum.StrEnum):
     """Where a request stands, as the kiosk sees it."""
 
@@ -107,6 +119,7 @@ class ErrorCode(enum.StrEnum):
     UNKNOWN_SEAT = "unknown_seat"
     STALE_CALL = "stale_call"
     UNKNOWN_REQUEST = "unknown_request"
+    UNKNOWN_BED = "unknown_bed"
     NOT_ALLOWED = "not_allowed"
     TOO_MANY = "too_many"
     VERSION = "version"
@@ -129,6 +142,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     age: Millis
     presses: Annotated[int, Meta(ge=1, le=10**6)] = 1
     priority: Priority = Priority.NORMAL
+    origin: Origin = Origin.CALL_BUTTON
+    """Of several, the most urgent."""
     call_type: CallType = CallType.VIDEO
     seat: UserId | None = None
     """A named seat, or None for any free seat of the bed's group."""
@@ -157,5 +172,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     microphone: Words = ""
     speaker: Words = ""
     button: Words = ""
+    bathroom: Words = ""
+    staff: Words = ""
     journal: Words = ""
     """The bed's disk: while it fails, a power cut at the bed would lose the request."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from kiosk.bedside import bed_events, request
+from kiosk.bedside import bed_events, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.desk.allocation import Allocation
 from kiosk.desk.allocation_events import Said, SeatArrived, Tell
@@ -140,7 +140,7 @@ class Ends:
         self._inputs = inputs
         self._now = 0.0
         info = wire.BedInfo(group="ward")
-        self._bed = Bed(rules=request.Rules(), info=info, devices=wire.Devices())
+        self._bed = Bed(rules=request_state.Rules(), info=info, devices=wire.Devices())
         self._desk = Allocation(rules=Rules(close_from_seat=True), first_fence=1)
         self._desk.handle(SeatArrived(SEAT, "Nurse Lin", frozenset({"ward"}), None), now=0.0)
         self._said(BED, wire.Snapshot(bed=info))
@@ -172,7 +172,7 @@ class Ends:
         """The patient presses: there is something to talk about."""
         self._now += 1
         self._bed.handle(bed_events.CallPressed(self._now, f"r{self._now:.0f}"), now=self._now)
-        told = request.open_request(self._bed.request, now=self._now)
+        told = request_state.open_request(self._bed.request, now=self._now)
         assert told is not None
         self._said(BED, wire.Request(request=told))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kiosk.bedside import bed_events, call_events, request, request_events
+from kiosk.bedside import bed_events, call_events, request_events, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.bed_events import (
     AttendPressed,
@@ -63,7 +63,7 @@ PATHS = {"idle": [], "waiting": WAITING, "ringing": RINGING, "connecting": CONNE
 
 def new_bed(devices: wire.Devices | None = None, **rules: object) -> Bed:
     return Bed(
-        rules=request.Rules(**rules),  # type: ignore[arg-type]  # the tests' own keywords
+        rules=request_state.Rules(**rules),  # type: ignore[arg-type]  # the tests' own keywords
         info=wire.BedInfo(group="ward", room="301", bed="2"),
         devices=devices or wire.Devices(),
     )
@@ -378,7 +378,7 @@ def test_a_close_is_kept_until_the_desk_confirms_it() -> None:
 def test_a_bed_that_starts_goes_on_where_its_journal_ends() -> None:
     bed, effects = played(Restored(KEPT))
     assert (sent(effects), kept(effects)) == ([], []), "nobody can be told yet, and the disk has it"
-    assert request.view(bed.request).prompt == "use_other_bell"
+    assert request_state.view(bed.request).prompt == "use_other_bell"
     assert bed.request.state is request_events.State.UNSENT
     snapshot = bed.snapshot(now=NOW + 1)
     assert snapshot.request == OpenRequest(request_id="r0", age=6000, presses=2, spoken=True)
@@ -405,7 +405,7 @@ def test_an_alarm_goes_on_after_a_power_cut_until_the_desk_says_otherwise() -> N
     bed, _ = played(Restored(on_disk))
     assert bed.relay_closed
     played(LinkUp(30.0), bed=bed)
-    assert (bed.request.alarm, bed.relay_closed, request.view(bed.request).prompt) == (True, True, "alarm")
+    assert (bed.request.alarm, bed.relay_closed, request_state.view(bed.request).prompt) == (True, True, "alarm")
     taken = Received(wire.RequestTaken(request_id="r1"))
     over = Received(wire.LocalAlarm(request_id="r1", on=False))
     _, effects = played(taken, over, bed=bed)
@@ -448,7 +448,7 @@ STALL = MediaStalled("c1", "nothing comes", NOW)
 def test_a_dead_path_is_told_to_the_patient_and_rebuilt_whoever_notices(noticed: Event) -> None:
     bed, effects = played(*TALKING, noticed)
     assert call_events.RebuildMedia("c1", 1, CallType.VIDEO) in effects
-    assert request.view(bed.request).prompt == "interrupted"
+    assert request_state.view(bed.request).prompt == "interrupted"
     assert sent(effects) == [], "for the desk the talk goes on"
     _, effects = played(Offered("c1", "offer", 1), bed=bed)
     assert sent(effects) == [wire.Rebuild(call_id="c1", connection=1, sdp="offer")]
@@ -457,7 +457,7 @@ def test_a_dead_path_is_told_to_the_patient_and_rebuilt_whoever_notices(noticed:
     _, effects = played(Received(wire.Candidate(call_id="c1", candidate="c", connection=1)), bed=bed)
     assert effects == [call_events.AddCandidate("c", None, None)]
     bed, effects = played(MediaUp("c1", NOW, 1), bed=bed)
-    assert request.view(bed.request).prompt == "talking"
+    assert request_state.view(bed.request).prompt == "talking"
 
 
 def test_what_the_seat_says_of_an_older_connection_rebuilds_nothing() -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.bedside.call import CONNECT_TIMEOUT_S, ENDINGS, RING_GUARD_S, TRANSITIONS, CallState, step
+from kiosk.bedside.call import TRANSITIONS, step
 from kiosk.bedside.call_events import (
+    Accept,
     Accepted,
     AddCandidate,
     Answered,
@@ -25,6 +26,7 @@ from kiosk.bedside.call_events import (
     Event,
     Hangup,
     Ignored,
+    Invited,
     KickedOut,
     Kind,
     LinkDown,
@@ -42,23 +44,29 @@ from kiosk.bedside.call_events import (
     SendInvite,
     SendLineBusy,
     Spoken,
+    StartRing,
     StartTimer,
     State,
+    StopRing,
     StopTimer,
     StopVideo,
     SwitchToAudio,
     TimedOut,
     Timer,
+    Unheard,
     WatchMedia,
 )
+from kiosk.bedside.call_state import CONNECT_TIMEOUT_S, ENDINGS, RING_GUARD_S, CallState
 from kiosk.signaling.messages import CallType, EndReason
 
 CALL = Call("c1", "nurse-1", 7, CallType.VIDEO)
+INVITED = Invited("c1", "nurse-1", 7, CallType.VIDEO)
 ACCEPTED = Accepted("c1", CallType.VIDEO, 20.0)
 MEDIA_UP = MediaUp("c1", 15.0)
 
 PATHS: dict[State, list[Event]] = {
     State.IDLE: [],
+    State.INVITED: [INVITED],
     State.CALLING: [CALL],
     State.CONNECTING: [CALL, ACCEPTED],
     State.CONNECTED: [CALL, MEDIA_UP, ACCEPTED],
@@ -77,6 +85,9 @@ def current(call: CallState, event: Event) -> Event:
 def events(call_id: str) -> list[Event]:
     return [
         Call(call_id, "nurse-2", 8, CallType.AUDIO),
+        Invited(call_id, "nurse-2", 8, CallType.AUDIO),
+        Accept(),
+        Unheard(),
         Offered(call_id, "v=0"),
         Ringing(call_id),
         Answered(call_id, "v=0"),
@@ -99,7 +110,7 @@ def events(call_id: str) -> list[Event]:
     ]
 
 
-UNADDRESSED = (Cancel, Hangup, LinkDown, KickedOut)
+UNADDRESSED = (Accept, Unheard, Cancel, Hangup, LinkDown, KickedOut)
 
 
 def played(*seen: Event) -> tuple[CallState, list[Effect]]:
@@ -119,6 +130,7 @@ def test_every_event_in_every_state_is_defined(state: State, event: Event) -> No
     event = current(before, event)
     after, effects = step(before, event)
     wrong_timer = isinstance(event, TimedOut) and (state, event.timer) not in (
+        (State.INVITED, Timer.RING),
         (State.CALLING, Timer.RING),
         (State.CONNECTING, Timer.CONNECT),
         (State.REBUILDING, Timer.REBUILD),
@@ -130,13 +142,13 @@ def test_every_event_in_every_state_is_defined(state: State, event: Event) -> No
         assert effects[-1] == Ignored(event, state)
 
 
-@pytest.mark.parametrize("state", [State.CALLING, State.CONNECTING, *BEGUN])
+@pytest.mark.parametrize("state", [State.INVITED, State.CALLING, State.CONNECTING, *BEGUN])
 @pytest.mark.parametrize("event", [event for event in events("old") if not isinstance(event, UNADDRESSED)])
 def test_what_is_said_of_another_call_moves_nothing(state: State, event: Event) -> None:
     before, _ = played(*PATHS[state])
     after, effects = step(before, event)
     assert after == before
-    busy = [SendLineBusy("old")] if isinstance(event, Call) else []
+    busy = [SendLineBusy("old")] if isinstance(event, Call | Invited) else []
     assert effects == [*busy, Ignored(event, state)]
 
 
@@ -144,7 +156,7 @@ def test_what_is_said_of_another_call_moves_nothing(state: State, event: Event) 
     ("state", "event"),
     [
         (state, event)
-        for state in (State.CALLING, State.CONNECTING, *BEGUN)
+        for state in (State.INVITED, State.CALLING, State.CONNECTING, *BEGUN)
         for event in events("c1")
         if step(played(*PATHS[state])[0], event)[0].state is State.IDLE
     ],
@@ -306,7 +318,8 @@ def test_no_history_leaves_media_open_or_a_call_without_an_end(history: list[Eve
     state, opened, closed, begun, ended = CallState(), 0, 0, 0, 0
     for event in history:
         state, effects = step(state, current(state, event))
-        opened += sum(isinstance(effect, OpenMedia) for effect in effects)
+        opened += sum(isinstance(effect, StartRing | OpenMedia) for effect in effects)
+        opened -= sum(isinstance(effect, StopRing) for effect in effects)
         closed += sum(isinstance(effect, CloseMedia) for effect in effects)
         begun += emitted(effects).count(Kind.BEGIN)
         ended += emitted(effects).count(Kind.END)

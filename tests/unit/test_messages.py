@@ -80,6 +80,8 @@ EXAMPLES: list[wire.Message] = [
     wire.Reject(call_id="c1"),
     wire.MediaStalled(call_id="c1", connection=1),
     wire.TakeRequest(request_id="r1"),
+    wire.CallBed(id="9", bed_user="bed-1", call_type=CallType.VIDEO),
+    wire.FindBeds(text="301"),
     wire.LoginOk(user_id="bed-1", role="kiosk", ice_servers=("stun:10.0.0.1",)),
     wire.Ping(),
     wire.Ack(id="7"),
@@ -91,6 +93,17 @@ EXAMPLES: list[wire.Message] = [
     wire.LocalAlarm(request_id="r1", on=True),
     wire.Allocated(request_id="r1", call_id="c1", fence=4, seat="nurse-1", seat_name="Nurse Lin"),
     wire.Ringing(call_id="c1"),
+    wire.SeatCalls(
+        request_id="seat-4",
+        call_id="c1",
+        fence=4,
+        seat="nurse-1",
+        seat_name="Nurse Lin",
+        call_type=CallType.AUDIO,
+        ring_timeout_ms=30_000,
+    ),
+    wire.Beds(text="301", beds=(wire.BedView(user_id="bed-1", room="301", request_id="r1"),), more=3),
+    wire.Calling(call_id="c1", request=LINE, call_type=CallType.AUDIO, ring_timeout_ms=30_000),
     wire.Accepted(call_id="c1", call_type=CallType.AUDIO),
     wire.CallEnded(call_id="c1", reason=wire.EndReason.NO_RESPONSE, duration=30_000),
     wire.Board(me=NURSE, requests=(LINE,), seats=(NURSE,), beds_online=1, beds_offline=("302-1",)),
@@ -131,7 +144,7 @@ def without(path: str, message: wire.Message) -> tuple[str, bytes]:
 
 
 def test_there_is_an_example_of_every_message_and_each_has_a_direction() -> None:
-    kinds = {kind for kind in wire.Message.__subclasses__() if kind.__module__ == wire.__name__}
+    kinds = {kind for kind in wire.Message.__subclasses__() if hasattr(wire, kind.__name__)}
     assert {type(example) for example in EXAMPLES} == kinds
     assert {kind for direction in DIRECTIONS.values() for kind in get_args(direction)} == kinds
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiosk.bedside import request
+from kiosk.bedside import request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.bed_events import (
     AttendPressed,
@@ -21,8 +21,8 @@ from kiosk.bedside.bed_events import (
     SwitchRelay,
 )
 from kiosk.bedside.other_bell import relay_closed
-from kiosk.bedside.request import RequestState
 from kiosk.bedside.request_events import Link, State
+from kiosk.bedside.request_state import RequestState
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CloseReason
 
@@ -36,7 +36,7 @@ WITH_THE_DESK = [state for state in State if state not in (State.IDLE, State.UNS
 
 def switched(*events: Event) -> list[bool]:
     """How the relay is switched in the course of *events*."""
-    bed = Bed(rules=request.Rules(), info=wire.BedInfo(group="ward"), devices=wire.Devices())
+    bed = Bed(rules=request_state.Rules(), info=wire.BedInfo(group="ward"), devices=wire.Devices())
     effects: list[Effect] = []
     for event in events:
         effects += bed.handle(event, now=NOW)

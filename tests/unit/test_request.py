@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.bedside import prompts
-from kiosk.bedside.request import TRANSITIONS, RequestState, Rules, open_request, step, view
+from kiosk.bedside.request import TRANSITIONS, step
 from kiosk.bedside.request_events import (
     Attend,
     ButtonChanged,
@@ -32,6 +32,7 @@ from kiosk.bedside.request_events import (
     Press,
     Reassure,
     Restored,
+    SeatCalls,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -40,8 +41,10 @@ from kiosk.bedside.request_events import (
     State,
     StopCall,
     Taken,
+    Unheard,
     View,
 )
+from kiosk.bedside.request_state import RequestState, Rules, open_request, view
 from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, OpenRequest, Phase, Priority
 
 PRESS = Press(10.0, "r1")
@@ -64,6 +67,8 @@ EVENTS: list[Event] = [
     RESTORED,
     LocalAlarmed("r1", True),
     LocalAlarmed("r1", False),
+    SeatCalls("r1"),
+    Unheard(),
     SeatRings(),
     SeatStopped(),
     CONNECTED,
@@ -77,6 +82,8 @@ EVENTS: list[Event] = [
 
 PATHS: dict[State, list[Event]] = {
     State.IDLE: [],
+    State.CALLED: [SeatCalls("r1")],
+    State.ANSWERING: [SeatCalls("r1"), PRESS],
     State.UNSENT: [PRESS],
     State.SENT: [PRESS, TAKEN],
     State.QUEUED: [PRESS, Taken("r1", place=3)],
@@ -85,6 +92,11 @@ PATHS: dict[State, list[Event]] = {
     State.TALKING: [PRESS, TAKEN, SeatRings(), CONNECTED],
     State.ANSWERED: [PRESS, TAKEN, SeatRings(), CONNECTED, CallEnded(spoken=True)],
 }
+
+
+SEAT_CALLS = (State.CALLED, State.ANSWERING)
+"""Here nobody has asked: ``test_request_seat_calls.py``."""
+OPEN = [state for state in State if state is not State.IDLE and state not in SEAT_CALLS]
 
 
 def played(*events: Event, start: RequestState | None = None) -> tuple[RequestState, list[Effect]]:
@@ -111,7 +123,7 @@ def test_every_event_in_every_state_is_defined(state: State, event: Event) -> No
 
 
 @pytest.mark.promise("R07")
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", [state for state in State if state not in SEAT_CALLS])
 def test_no_press_ever_closes_or_forgets(state: State) -> None:
     before, _ = played(*PATHS[state])
     after, effects = step(before, Press(99.0, "r2"))
@@ -122,7 +134,7 @@ def test_no_press_ever_closes_or_forgets(state: State) -> None:
 
 
 @pytest.mark.promise("R01")
-@pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
+@pytest.mark.parametrize("state", OPEN)
 @pytest.mark.parametrize(
     "event",
     [
@@ -146,7 +158,7 @@ def test_only_attendance_cancel_or_a_told_close_end_a_request(state: State, even
 
 
 @pytest.mark.promise("R01")
-@pytest.mark.parametrize("state", [state for state in State if state is not State.IDLE])
+@pytest.mark.parametrize("state", OPEN)
 def test_attendance_closes_every_request_and_ends_its_call(state: State) -> None:
     after, effects = step(played(*PATHS[state])[0], Attend())
     assert after.state is State.IDLE
@@ -301,6 +313,7 @@ def test_the_wire_hears_the_whole_truth() -> None:
 def test_every_prompt_has_words_in_both_languages() -> None:
     used = {view(played(*PATHS[state])[0]).prompt for state in State}
     used.add(view(played(*PATHS[State.TALKING], CallInterrupted())[0]).prompt)
+    used.add(view(played(SeatCalls("c1", by_itself=True))[0]).prompt)
     used |= {"heard", "use_other_bell", "no_link", "not_registered", "button_stuck", "alarm"}
     assert used == set(prompts.PROMPTS)
     assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kiosk.bedside import bed_events, call_events
-from kiosk.bedside.request import view
 from kiosk.bedside.request_events import Link, State
+from kiosk.bedside.request_state import view
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CloseReason
+from kiosk.signaling.messages import CallType, CloseReason, Origin
 from tests.unit.ward_model import ModelBed, ModelPage, ModelWard
 
 pytestmark = pytest.mark.promise("R01", "R09")
@@ -35,7 +35,7 @@ class WardHistory(RuleBasedStateMachine):
         slow_disks=st.booleans(),
         backup=st.booleans(),
         silent=st.booleans(),
-        begins=st.sampled_from(["dark", "ready", "ringing", "talking"]),
+        begins=st.sampled_from(["dark", "ready", "ringing", "talking", "called", "answering", "seat talks"]),
     )
     def opens(self, queue: bool, slow_disks: bool, backup: bool, silent: bool, begins: str) -> None:
         self.wished = set()
@@ -49,7 +49,18 @@ class WardHistory(RuleBasedStateMachine):
         for page in self.ward.pages.values():
             page.wire.says(wire.SetSeatState(state="free"))
             self.ward.calm()
-        if begins != "ready":
+        if begins in ("called", "answering", "seat talks"):
+            self.page(0).calls(self.bed(0).user, CallType.VIDEO)
+            self.ward.calm()
+            assert self.bed(0).bed.request.state is State.CALLED
+        if begins == "answering":
+            self.patient_presses(index=0)
+        if begins == "seat talks":
+            self.patient_presses(index=0)
+            self.ward.calm()
+            self.wished.clear()
+            assert self.bed(0).bed.request.state is State.TALKING
+        if begins in ("ringing", "talking"):
             self.patient_presses(index=0)
             self.ward.calm()
         if begins == "talking":
@@ -67,9 +78,18 @@ class WardHistory(RuleBasedStateMachine):
 
     @rule(index=st.integers(0, BEDS - 1))
     def patient_presses(self, index: int) -> None:
+        self.presses(index, Origin.CALL_BUTTON)
+
+    @rule(index=st.integers(0, BEDS - 1), origin=st.sampled_from([Origin.BATHROOM, Origin.STAFF]))
+    def somebody_pulls_the_cord_or_needs_help(self, index: int, origin: Origin) -> None:
+        self.presses(index, origin)
+
+    def presses(self, index: int, origin: Origin) -> None:
         self.ward.now += 1
-        self.bed(index).presses(self.ward.now)
-        self.wished.add(self.bed(index).user)
+        bed = self.bed(index)
+        bed.presses(self.ward.now, origin)
+        if bed.open:  # else a trembling hand has pressed twice to answer
+            self.wished.add(bed.user)
 
     @rule(index=st.integers(0, BEDS - 1), attended=st.booleans(), press_first=st.booleans())
     def somebody_ends_it_at_the_bed(self, index: int, attended: bool, press_first: bool) -> None:
@@ -108,6 +128,17 @@ class WardHistory(RuleBasedStateMachine):
     @rule(index=st.integers(0, SEATS - 1), bed=st.integers(0, BEDS - 1))
     def nurse_takes_a_request(self, index: int, bed: int) -> None:
         self.page(index).takes(self.bed(bed).bed.request.request_id or "r0")
+
+    @rule(
+        index=st.integers(0, SEATS - 1),
+        bed=st.integers(0, BEDS - 1),
+        call_type=st.sampled_from(CallType),
+        quick=st.booleans(),
+    )
+    def nurse_calls_a_bed(self, index: int, bed: int, call_type: CallType, quick: bool) -> None:
+        self.page(index).calls(self.bed(bed).user, call_type)
+        if quick:
+            self.ward.calm()
 
     @rule(index=st.integers(0, BEDS - 1))
     def people_speak(self, index: int) -> None:
@@ -212,14 +243,16 @@ class WardHistory(RuleBasedStateMachine):
 
     def bed_loses_power(self, bed: ModelBed) -> None:
         if bed.open and not bed.safe:  # pressed in this very moment: it was not sent, and not shown as sent
-            assert bed.bed.request.state in (State.UNSENT, State.ANSWERED)
+            unsent = (State.UNSENT, State.ANSWERED, State.ANSWERING, State.TALKING)
+            assert bed.bed.request.state in unsent
             self.wished.discard(bed.user)
         self.ward.power_cut(bed)
 
     @rule(index=st.integers(0, BEDS - 1))
     def power_and_disk_of_a_bed_are_lost_whose_request_the_desk_has(self, index: int) -> None:
         bed = self.bed(index)
-        if not bed.open or bed.bed.request.request_id in self.ward.desk.ledger.requests:
+        held = self.ward.desk.ledger.requests.get(bed.bed.request.request_id)
+        if not bed.open or (held is not None and not held.by_seat):
             self.ward.power_cut_that_takes_the_disk(bed)
 
     @rule(index=st.integers(0, BEDS - 1))
@@ -232,6 +265,14 @@ class WardHistory(RuleBasedStateMachine):
         self.ward.now += 1
         self.ward.desk_starts()
 
+    def wishing(self) -> list[ModelBed]:
+        """Beds whose patient waits for somebody; whoever answered a seat and was connected does not."""
+        beds = [self.ward.beds[user] for user in sorted(getattr(self, "wished", ()))]
+        for bed in beds:
+            if bed.satisfied:
+                self.wished.discard(bed.user)
+        return [bed for bed in beds if not bed.satisfied]
+
     # -- what is always true
 
     @invariant()
@@ -242,9 +283,8 @@ class WardHistory(RuleBasedStateMachine):
 
     @invariant()
     def no_request_is_without_an_owner(self) -> None:
-        for user in getattr(self, "wished", ()):
-            bed = self.ward.beds[user]
-            assert bed.open or bed.forgot, f"{user} was forgotten"
+        for bed in self.wishing():
+            assert bed.open or bed.forgot, f"{bed.user} was forgotten"
             if bed.open:
                 self.ward.check_owner(bed)
 
@@ -253,6 +293,10 @@ class WardHistory(RuleBasedStateMachine):
         for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
             if bed.bed.request.state is State.TALKING:
                 assert bed.bed.call.begun
+            if bed.bed.request.state in (State.CALLED, State.ANSWERING):
+                assert bed.bed.call.state not in (call_events.State.IDLE, call_events.State.CONNECTED)
+            elif bed.bed.call.state is call_events.State.INVITED:
+                raise AssertionError("it rings, and nothing is shown")
             if view(bed.bed.request).prompt == "talking":
                 assert bed.bed.call.state is call_events.State.CONNECTED
 
@@ -275,7 +319,7 @@ class WardHistory(RuleBasedStateMachine):
         self.ward.settle()
         for bed in self.ward.beds.values():
             self.ward.check_agreement(bed)
-            assert bed.open or bed.user not in self.wished
+        assert all(bed.open for bed in self.wishing())
         if self.silent:
             self._nobody_comes()
         else:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kiosk.bedside import bed_events, call_events, request
+from kiosk.bedside import bed_events, call_events, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
@@ -21,7 +21,7 @@ from kiosk.desk.escalation import UNANSWERED
 from kiosk.desk.ledger import LeaseState, RequestState, Rules, Stage
 from kiosk.desk.timeline import Entry
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, ErrorCode, Priority, SeatState
+from kiosk.signaling.messages import CallType, ErrorCode, Origin, Priority, SeatState
 from tests.unit.timelines import state_told
 
 GROUP = "ward"
@@ -50,7 +50,7 @@ class Wire:
 class ModelBed:
     """A bed whose media come up, and whose disk writes, when told."""
 
-    def __init__(self, user: str, number: itertools.count[int], rules: request.Rules) -> None:
+    def __init__(self, user: str, number: itertools.count[int], rules: request_state.Rules) -> None:
         self.user = user
         self.wire = Wire()
         self._number = number
@@ -62,6 +62,8 @@ class ModelBed:
         """Requests that were on the disk, or that the desk gave back."""
         self.slow = False
         """The disk does not write until :meth:`disk_writes`; what is to be sent meanwhile is held back."""
+        self.satisfied = False
+        """Whoever pressed to answer a seat was connected, and has not asked since."""
         self.power_on(now=0.0)
 
     def power_on(self, *, now: float) -> None:
@@ -76,7 +78,8 @@ class ModelBed:
 
     @property
     def open(self) -> bool:
-        return self.bed.request.state is not State.IDLE
+        """Somebody has asked, be it by a press that answers a seat and has found nobody yet."""
+        return self.bed.request.is_open or self.bed.request.state is State.ANSWERING
 
     def does(self, event: bed_events.Event, now: float) -> None:
         for effect in self.bed.handle(event, now=now):
@@ -97,6 +100,8 @@ class ModelBed:
                     self.timer = effect
                 case call_events.StopTimer():
                     self.timer = None
+                case call_events.Emit(kind=call_events.Kind.BEGIN) if not self.bed.request.is_open:
+                    self.satisfied = True
                 case _:
                     pass
         if not self.slow or self.writing is None:
@@ -114,18 +119,20 @@ class ModelBed:
         self.held_back.clear()
 
     def tells(self, message: wire.Message) -> None:
-        if isinstance(message, wire.Request | wire.Snapshot) and message.request is not None:
-            assert message.request.request_id in self.known_elsewhere, "told before it was kept"
+        request = message.request if isinstance(message, wire.Request | wire.Snapshot) else None
+        if request is not None and request.origin is not Origin.SEAT:
+            assert request.request_id in self.known_elsewhere, "told before it was kept"
         self.wire.says(message)
 
     @property
     def safe(self) -> bool:
         """The open request is on the disk: a power cut cannot take it."""
-        kept = self.disk.request
-        return kept is not None and kept.request_id == self.bed.request.request_id
+        kept, asked = self.disk.request, request_state.kept_request(self.bed.request, now=0.0)
+        return kept is not None and asked is not None and kept.request_id == asked.request_id
 
-    def presses(self, now: float) -> None:
-        self.does(bed_events.CallPressed(now, f"r{next(self._number)}"), now)
+    def presses(self, now: float, origin: Origin = Origin.CALL_BUTTON) -> None:
+        self.satisfied = False
+        self.does(bed_events.CallPressed(now, f"r{next(self._number)}", origin), now)
 
 
 class ModelPage:
@@ -139,9 +146,16 @@ class ModelPage:
         self.accepted = False
         self.taking = ""
         """The request its person has clicked on, until it rings."""
+        self.calls_out = False
+        """Its call is one to a bed, which has not answered yet."""
 
     def hears(self, message: wire.Message) -> None:
         match message:
+            case wire.Calling() if not self.call_id:
+                self.call_id, self.accepted, self.calls_out = message.call_id, False, True
+            case wire.IncomingCall() if self.calls_out and message.call_id == self.call_id:
+                self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0"))
+                self.accepts()
             case wire.IncomingCall() if self.call_id:
                 self.wire.says(wire.LineBusy(call_id=message.call_id))
             case wire.IncomingCall():
@@ -167,13 +181,20 @@ class ModelPage:
         self.taking = request_id
         self.wire.says(wire.TakeRequest(request_id=request_id))
 
+    def calls(self, bed: str, call_type: CallType) -> None:
+        self.wire.says(wire.CallBed(bed_user=bed, call_type=call_type))
+
     def accepts(self) -> None:
-        self.accepted = True
+        self.accepted, self.calls_out = True, False
         self.wire.says(wire.Accept(call_id=self.call_id, call_type=CallType.VIDEO))
 
     def declines(self) -> None:
-        hang_up: wire.Message = wire.Hangup(call_id=self.call_id)
-        self.wire.says(hang_up if self.accepted else wire.Reject(call_id=self.call_id))
+        if self.accepted:
+            self.wire.says(wire.Hangup(call_id=self.call_id))
+        elif self.calls_out:
+            self.wire.says(wire.Cancel(call_id=self.call_id))
+        else:
+            self.wire.says(wire.Reject(call_id=self.call_id))
         self.leaves()
 
     def fails(self) -> None:
@@ -181,7 +202,7 @@ class ModelPage:
         self.leaves()
 
     def leaves(self) -> None:
-        self.call_id, self.accepted = "", False
+        self.call_id, self.accepted, self.calls_out = "", False, False
 
     def loses_the_wire(self) -> None:
         self.wire.breaks()
@@ -202,7 +223,8 @@ class ModelWard:
         heard: Callable[[ModelBed, wire.Message], None],
         backup: bool = False,
     ) -> None:
-        """The last bed's calls are emergencies; with *backup* the last seat is the next ward's, which helps."""
+        """The last bed's calls are emergencies, and it answers by itself; with *backup* the last seat is the next
+        ward's, which helps."""
         self._heard = heard
         self.now = 100.0
         groups = {GROUP: NEXT_GROUP} if backup else {}
@@ -218,8 +240,8 @@ class ModelWard:
         )
         self.number = itertools.count(1)
         *usual, last = _users("bed", beds)
-        emergency = request.Rules(priority=Priority.EMERGENCY)
-        self.beds = {user: ModelBed(user, self.number, request.Rules()) for user in usual}
+        emergency = request_state.Rules(priority=Priority.EMERGENCY, answer_s=6.0)
+        self.beds = {user: ModelBed(user, self.number, request_state.Rules()) for user in usual}
         self.beds[last] = ModelBed(last, self.number, emergency)
         *own, last = _users("seat", seats)
         self.pages = {user: ModelPage(user, GROUP) for user in own}
@@ -246,7 +268,7 @@ class ModelWard:
                     line = self.wire_of(effect.user_id)
                     if line.up:
                         line.from_desk.append(effect.message)
-                    if isinstance(effect.message, wire.Allocated):
+                    if isinstance(effect.message, wire.Allocated | wire.SeatCalls):
                         assert effect.message.fence > self.highest_fence, "a fencing number must rise"
                         self.highest_fence = effect.message.fence
                 case desk_events.StartTimer():
@@ -392,10 +414,13 @@ class ModelWard:
             if bound:
                 assert ledger.leases[seat.call_id or ""].seat == seat.user_id
         for kept in ledger.requests.values():
+            lease = ledger.leases.get(kept.call_id or "")
+            assert (lease is not None) == (kept.call_id is not None)
+            assert lease is None or lease.request_id == kept.told.request_id
             bound = kept.state in (RequestState.RINGING, RequestState.TALKING)
-            assert bound == (kept.call_id is not None)
-            if bound:
-                assert ledger.leases[kept.call_id or ""].request_id == kept.told.request_id
+            called = kept.state is RequestState.ANSWERED and lease is not None and lease.by_seat
+            assert (bound or called) == (lease is not None)
+            assert lease is not None or not kept.by_seat, "what nobody asked for outlives its call"
         owners = [kept.bed for kept in ledger.requests.values()]
         assert len(owners) == len(set(owners)), "a bed has one request"
 
@@ -407,6 +432,9 @@ class ModelWard:
 
     def check_owner(self, bed: ModelBed) -> None:
         """The open request of *bed* is held by the desk, on its way there, or the bed knows that it is not sent."""
+        if bed.bed.request.state is State.ANSWERING:
+            assert bed.bed.call.state is not call_events.State.IDLE, "an answer leads nowhere"
+            return
         request_id = bed.bed.request.request_id
         held = request_id in self.desk.ledger.requests
         on_its_way = any(_names(message, request_id) for message in (*bed.held_back, *bed.wire.to_desk))
@@ -420,6 +448,8 @@ class ModelWard:
     def check_agreement(self, bed: ModelBed) -> None:
         """At rest bed and desk say the same of the request, and somebody is about to do something for it."""
         state = bed.bed.request.state
+        if state is State.CALLED:
+            assert bed.timer is not None, "a ring without an end"
         kept = self.desk.ledger.requests.get(bed.bed.request.request_id)
         if kept is None:
             assert state is State.IDLE, f"{bed.user} is {state}, and the desk knows nothing of it"
@@ -451,7 +481,7 @@ _SAME = {
     RequestState.WAITING: {State.SENT, State.QUEUED},
     RequestState.RINGING: {State.SENT, State.RINGING, State.QUEUED},
     RequestState.TALKING: {State.TALKING},
-    RequestState.ANSWERED: {State.ANSWERED},
+    RequestState.ANSWERED: {State.ANSWERED, State.CALLED},
     RequestState.DEFERRED: {State.DEFERRED},
 }
 """What the bed may show for each state at the desk. A seat that is reserved does not ring yet."""
