@@ -17,7 +17,7 @@ import queue
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import UnionType
@@ -115,6 +115,7 @@ class History:
         """Why nothing can be written now, in words; empty when all is well. Read from any thread."""
         self._path = path
         self._days = days
+        self._report: Callable[[str], None] = lambda fault: None
         self._retry_s = retry_s
         self._waiting: queue.Queue[_Line] = queue.Queue(queue_limit)
         self._audit_limit = queue_limit // 2
@@ -128,8 +129,12 @@ class History:
         self._tidied_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write what was and will be added."""
+    def start(self, *, report: Callable[[str], None] = lambda fault: None) -> None:
+        """Begin to write what was and will be added.
+
+        *report* is called on the writer's thread each time :attr:`fault` has changed.
+        """
+        self._report = report
         self._thread.start()
 
     def add(self, entry: Entry, at: float) -> None:
@@ -212,6 +217,7 @@ class History:
         if self.fault:
             log.info("- the history is written again")
             self.fault = ""
+            self._report("")
         return True
 
     def _tidy(self, connection: sa.Connection, now: float) -> None:
@@ -238,7 +244,8 @@ class History:
             words = f"{words}; {self._put_aside()}"
         if words != self.fault:
             log.error("x the history cannot be written: %s", words)
-        self.fault = words
+            self.fault = words
+            self._report(words)
 
     def _put_aside(self) -> str:
         number = 1

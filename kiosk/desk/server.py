@@ -166,7 +166,7 @@ class DeskServer:
         )
         self._server = Listening(config, lambda: ready(self.url))
         log.info("- desk ready at %s", self.url)
-        self.history.start()
+        self.history.start(report=self._history_reporter())
         self.history.add(Entry(Happened.DESK_STARTED), time.time())
         self.auditor.started(self.settings)
         try:
@@ -176,6 +176,16 @@ class DeskServer:
             listening.close()
             self.auditor.close()
             await asyncio.to_thread(self.history.close)
+
+    def _history_reporter(self) -> Callable[[str], None]:
+        """Takes the history's faults from its thread to the loop; the only place that crosses."""
+        loop = asyncio.get_running_loop()
+
+        def report(fault: str) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the history is late
+                loop.call_soon_threadsafe(self.relay.history_is, fault)
+
+        return report
 
     def stop(self) -> None:
         """End :meth:`run` in an orderly way."""
