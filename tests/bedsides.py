@@ -14,12 +14,12 @@ from gpiozero.pins.mock import MockFactory
 from kiosk import settings
 from kiosk.bedside.devices import Devices, choose_devices
 from kiosk.bedside.journal_file import JournalFile
-from kiosk.bedside.notify import Notifier
 from kiosk.bedside.request_events import View
 from kiosk.bedside.service import Bedside
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.pins import simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.notify import Notifier
 from kiosk.settings import Settings
 from tests.desks import BED
 from tests.waiting import until

@@ -32,12 +32,12 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.journal_file import JournalFile
 from kiosk.bedside.keeper import Keeper
-from kiosk.bedside.notify import Notifier
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
 from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
+from kiosk.notify import Notifier
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
 from kiosk.signaling.client import Client, Listener

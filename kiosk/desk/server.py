@@ -34,7 +34,9 @@ from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, lis
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
 from kiosk.desk.timeline import Entry, Happened
+from kiosk.desk.writers import Writers
 from kiosk.errors import BadMessage, CredentialError
+from kiosk.notify import Notifier
 from kiosk.settings import Desk
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -101,8 +103,10 @@ class _Headers:
 class DeskServer:
     """One desk. *data* is its folder."""
 
-    def __init__(self, settings: Desk, data: Path) -> None:
+    def __init__(self, settings: Desk, data: Path, *, notifier: Notifier | None = None) -> None:
         self.settings = settings
+        self._notifier = notifier or Notifier()
+        self.writers = Writers()
         self.registry = Registry(settings, data)
         self._data = data
         self.history = History(data / FILE_NAME, days=settings.history_days)
@@ -164,18 +168,38 @@ class DeskServer:
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             lifespan="off",
         )
-        self._server = Listening(config, lambda: ready(self.url))
+
+        def listens() -> None:
+            self._notifier.ready()
+            self._notifier.status(f"listening at {self.url}")
+            ready(self.url)
+
+        self._server = Listening(config, listens)
         log.info("- desk ready at %s", self.url)
         self.history.start(report=self._history_reporter())
         self.history.add(Entry(Happened.DESK_STARTED), time.time())
         self.auditor.started(self.settings)
+        feeding = asyncio.create_task(self._feed_watchdog())
         try:
             await self._server.serve(sockets=[listening])
         finally:
+            self._notifier.stopping()
+            feeding.cancel()
             self.relay.stop()
             listening.close()
             self.auditor.close()
             await asyncio.to_thread(self.history.close)
+
+    async def _feed_watchdog(self) -> None:
+        every_s = self._notifier.watchdog_s
+        stalled = False
+        while every_s is not None:
+            before, stalled = stalled, self.writers.stalled(now=time.monotonic())
+            if not stalled:
+                self._notifier.alive()
+            elif not before:
+                log.error("x nothing goes out to any connection; the watchdog is not fed")
+            await asyncio.sleep(every_s)
 
     def _history_reporter(self) -> Callable[[str], None]:
         """Takes the history's faults from its thread to the loop; the only place that crosses."""
@@ -318,6 +342,7 @@ class _Session:
             )
         )
         self._audit_arrival()
+        self._desk.writers.began(now=time.monotonic())
         self._desk.relay.arrive(self._connection, seat=self._seat, call_id=self._login.call_id)
         jobs: list[Callable[[], Awaitable[None]]] = [self._read, self._write, self._beat]
         self._tasks = [asyncio.create_task(_until_it_leaves(job)) for job in jobs]
@@ -327,6 +352,7 @@ class _Session:
             self._desk.relay.leave(self._connection)
             if self._seat:
                 self._audit(Audited.SIGNED_OUT, reason=self._closing)
+            self._desk.writers.ended()
             for task in self._tasks:
                 task.cancel()
             ended = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -391,6 +417,7 @@ class _Session:
     async def _write(self) -> None:
         while True:
             await _send(self._websocket, await self._connection.outbox.get())
+            self._desk.writers.wrote(now=time.monotonic())
 
     async def _beat(self) -> None:
         while True:

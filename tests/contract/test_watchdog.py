@@ -15,12 +15,12 @@ import pytest
 
 from kiosk import settings
 from kiosk.bedside import debounce, progress
-from kiosk.bedside.notify import Notifier
 from kiosk.demo.robot import Robot
 from kiosk.demo.ward import Ward
 from kiosk.hardware.button import Button, Edge
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.interfaces import LOOPBACK, prepare_media
+from kiosk.notify import Notifier
 from kiosk.signaling import client
 from kiosk.signaling.messages import CallType
 from tests.bedsides import RunningBedside, bed_settings, bedside_running
