@@ -25,6 +25,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kiosk.desk import doors
 from kiosk.desk.address import page_url, wants_tls
+from kiosk.desk.audit import Act, Audited
+from kiosk.desk.auditor import Auditor
 from kiosk.desk.certificate import check_pair, ensure_certificate
 from kiosk.desk.history import FILE_NAME, History
 from kiosk.desk.ledger import Rules
@@ -32,7 +34,9 @@ from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, lis
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
 from kiosk.desk.timeline import Entry, Happened
+from kiosk.desk.writers import Writers
 from kiosk.errors import BadMessage, CredentialError
+from kiosk.notify import Notifier
 from kiosk.settings import Desk
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -99,11 +103,14 @@ class _Headers:
 class DeskServer:
     """One desk. *data* is its folder."""
 
-    def __init__(self, settings: Desk, data: Path) -> None:
+    def __init__(self, settings: Desk, data: Path, *, notifier: Notifier | None = None) -> None:
         self.settings = settings
+        self._notifier = notifier or Notifier()
+        self.writers = Writers()
         self.registry = Registry(settings, data)
         self._data = data
         self.history = History(data / FILE_NAME, days=settings.history_days)
+        self.auditor = Auditor(self.history.audit)
         self.relay = Relay(
             Rules(
                 ring_s=settings.ring_timeout,
@@ -125,7 +132,7 @@ class DeskServer:
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        api = doors.Doors(self.settings, self.registry, self.relay)
+        api = doors.Doors(self.settings, self.registry, self.relay, self.auditor)
         routes = Starlette(
             routes=[
                 Route("/", self._index),
@@ -161,16 +168,48 @@ class DeskServer:
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             lifespan="off",
         )
-        self._server = Listening(config, lambda: ready(self.url))
+
+        def listens() -> None:
+            self._notifier.ready()
+            self._notifier.status(f"listening at {self.url}")
+            ready(self.url)
+
+        self._server = Listening(config, listens)
         log.info("- desk ready at %s", self.url)
-        self.history.start()
+        self.history.start(report=self._history_reporter())
         self.history.add(Entry(Happened.DESK_STARTED), time.time())
+        self.auditor.started(self.settings)
+        feeding = asyncio.create_task(self._feed_watchdog())
         try:
             await self._server.serve(sockets=[listening])
         finally:
+            self._notifier.stopping()
+            feeding.cancel()
             self.relay.stop()
             listening.close()
+            self.auditor.close()
             await asyncio.to_thread(self.history.close)
+
+    async def _feed_watchdog(self) -> None:
+        every_s = self._notifier.watchdog_s
+        stalled = False
+        while every_s is not None:
+            before, stalled = stalled, self.writers.stalled(now=time.monotonic())
+            if not stalled:
+                self._notifier.alive()
+            elif not before:
+                log.error("x nothing goes out to any connection; the watchdog is not fed")
+            await asyncio.sleep(every_s)
+
+    def _history_reporter(self) -> Callable[[str], None]:
+        """Takes the history's faults from its thread to the loop; the only place that crosses."""
+        loop = asyncio.get_running_loop()
+
+        def report(fault: str) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the history is late
+                loop.call_soon_threadsafe(self.relay.history_is, fault)
+
+        return report
 
     def stop(self) -> None:
         """End :meth:`run` in an orderly way."""
@@ -208,7 +247,7 @@ class DeskServer:
             pass  # it left while we were greeting it
 
     async def _login(self, websocket: WebSocket) -> wire.Login | None:
-        who = "somebody"
+        who = ""
         text: str | bytes = ""
         try:
             text = await self._first_words(websocket)
@@ -228,7 +267,9 @@ class DeskServer:
             fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
         else:
             return login
-        address = websocket.client.host if websocket.client else "?"
+        address = _address(websocket)
+        self.auditor.refused(who, address, fault.code.value)
+        who = who or "somebody"
         log.warning("x login of %s from %s refused: %s: %s", who, address, fault.code.value, fault.message)
         await _send(websocket, msgspec.structs.replace(fault, id=codec.id_of(text)))
         await _end(websocket, CLOSE_POLICY, fault.code.value)
@@ -300,6 +341,8 @@ class _Session:
                 ice_servers=settings.ice_servers,
             )
         )
+        self._audit_arrival()
+        self._desk.writers.began(now=time.monotonic())
         self._desk.relay.arrive(self._connection, seat=self._seat, call_id=self._login.call_id)
         jobs: list[Callable[[], Awaitable[None]]] = [self._read, self._write, self._beat]
         self._tasks = [asyncio.create_task(_until_it_leaves(job)) for job in jobs]
@@ -307,6 +350,9 @@ class _Session:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._desk.relay.leave(self._connection)
+            if self._seat:
+                self._audit(Audited.SIGNED_OUT, reason=self._closing)
+            self._desk.writers.ended()
             for task in self._tasks:
                 task.cancel()
             ended = await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -317,6 +363,18 @@ class _Session:
                 self._closing, code = "the desk failed", CLOSE_FAULT
         if self._closing:
             await _until_it_leaves(lambda: self._say_goodbye(code))
+
+    def _audit_arrival(self) -> None:
+        if self._desk.relay.is_connected(self._login.user_id):
+            self._audit(Audited.PUT_OUT)
+        if self._seat:
+            self._audit(Audited.SIGNED_IN, reason="usersig")
+        else:
+            self._desk.auditor.bed_signed_in(self._login.user_id, _address(self._websocket))
+
+    def _audit(self, what: Audited, *, reason: str = "", detail: str = "") -> None:
+        user_id, address = self._login.user_id, _address(self._websocket)
+        self._desk.auditor.known(Act(what, user_id, address=address, reason=reason, detail=detail))
 
     def _close(self, reason: str) -> None:
         if not self._closing:
@@ -342,7 +400,9 @@ class _Session:
             except BadMessage as error:
                 self._complain(error, codec.id_of(text))
                 continue
-            self._desk.relay.said(self._connection, message)
+            done = self._desk.relay.said(self._connection, message)
+            if done and self._seat and isinstance(message, wire.CloseRequest):
+                self._audit(Audited.REQUEST_CLOSED, reason=message.reason.value, detail=message.request_id)
 
     def _complain(self, error: BadMessage, asked: str | UnsetType) -> None:
         self._bad += 1
@@ -357,6 +417,7 @@ class _Session:
     async def _write(self) -> None:
         while True:
             await _send(self._websocket, await self._connection.outbox.get())
+            self._desk.writers.wrote(now=time.monotonic())
 
     async def _beat(self) -> None:
         while True:
@@ -368,6 +429,10 @@ class _Session:
                 return
             self._unanswered += 1
             self._connection.send(wire.Ping())
+
+
+def _address(websocket: WebSocket) -> str:
+    return websocket.client.host if websocket.client else ""
 
 
 async def _until_it_leaves(job: Callable[[], Awaitable[None]]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kiosk import settings
-from kiosk.bedside.notify import Notifier
+from kiosk.notify import Notifier
 from kiosk.settings import Settings, save
 from tests.waiting import HANG_S
 

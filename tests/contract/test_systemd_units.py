@@ -34,6 +34,15 @@ def test_systemd_finds_nothing_to_complain_about(unit: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("unit", UNITS)
+def test_a_service_tells_when_it_is_ready_and_is_watched(unit: str) -> None:
+    read = configparser.ConfigParser(strict=False)
+    read.read(SHIPPED / unit)
+    assert read["Service"]["Type"] == "notify"
+    assert int(read["Service"]["WatchdogSec"]) <= 30
+    assert "AF_UNIX" in read["Service"]["RestrictAddressFamilies"], "systemd is told over a Unix socket"
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_service_that_ends_is_started_again_but_not_for_ever(unit: str) -> None:
     read = configparser.ConfigParser(strict=False)
     read.read(SHIPPED / unit)

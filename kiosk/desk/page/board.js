@@ -74,6 +74,7 @@ export function redraw() {
   byId("my-state").dataset.state = state;
   byId("no-calls").hidden = !["not_ready", "rest"].includes(state);
   byId("stale").hidden = online;
+  drawHistoryFault();
   for (const button of document.querySelectorAll("[data-choice]")) {
     button.setAttribute("aria-pressed", String(button.dataset.choice === state));
     button.disabled = ["offline", "ringing", "busy"].includes(state);
@@ -84,6 +85,12 @@ export function redraw() {
   byId("beds").textContent = say("beds_online", { count: board.beds_online });
   byId("beds-offline").hidden = !board.beds_offline.length;
   byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
+}
+
+// Spoken each time it is written, so the same words are written once.
+function drawHistoryFault() {
+  const words = online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "";
+  if (byId("history-fault").textContent !== words) byId("history-fault").textContent = words;
 }
 
 function drawRequests() {
