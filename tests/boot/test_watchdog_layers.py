@@ -24,7 +24,7 @@ RECOVERED_WITHIN_S = 60.0
 real one's boot."""
 
 HANGS = {
-    "kernel": "echo c >/proc/sysrq-trigger",
+    "the kernel": "echo c >/proc/sysrq-trigger",
     "systemd": "echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze",
 }
 
@@ -118,10 +118,10 @@ async def test_a_machine_that_hangs_is_reset_by_its_hardware(
     boots, before, hung = machine.boots, len(machine.printed()), time.monotonic()
     machine.says(HANGS[what])
     await machine.prints("Linux version", after=before)
-    figures[f"the {what} hangs → it is reset"] = time.monotonic() - hung
+    figures[f"{what} hangs → it is reset"] = time.monotonic() - hung
     await machine.has_booted(boots + 1)
     again = await nurse.sees(request_id=request.request_id, online=True)
-    figures[f"the {what} hangs → the request is back"] = time.monotonic() - hung
+    figures[f"{what} hangs → the request is back"] = time.monotonic() - hung
     assert again.presses >= request.presses
     assert again.age > request.age
     assert "systemd-shutdown" not in machine.printed()[before:], "nobody shut it down: it was reset"
