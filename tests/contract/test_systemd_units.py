@@ -56,3 +56,28 @@ def test_the_hardware_watchdog_is_not_asked_for_more_than_it_can() -> None:
     read = configparser.ConfigParser()
     read.read(SHIPPED / "watchdog.conf")
     assert int(read["Manager"]["RuntimeWatchdogSec"]) <= PI_WATCHDOG_MAX_S
+
+
+def test_the_button_does_not_wait_for_a_network() -> None:
+    """Without one, systemd would hold it back for two minutes."""
+    read = configparser.ConfigParser(strict=False)
+    read.read(SHIPPED / "kiosk.service")
+    assert "network" not in read["Unit"].get("After", "") + read["Unit"].get("Wants", "")
+
+
+def test_devices_are_allowed_by_the_names_that_the_kernel_gives_them() -> None:
+    """A path must be a device: ``/dev/dma_heap`` is a folder, which systemd passes over."""
+    lines = (SHIPPED / "kiosk.service").read_text().splitlines()
+    allowed = [line.partition("=")[2].split()[0] for line in lines if line.startswith("DeviceAllow=")]
+    assert allowed
+    assert all(name.startswith("char-") for name in allowed)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_users_and_groups_of_the_units_are_made(unit: str) -> None:
+    made = {line.split()[1] for line in (SHIPPED / "sysusers.conf").read_text().splitlines() if line[:1] in "ug"}
+    service = configparser.ConfigParser(strict=False)
+    service.read(SHIPPED / unit)
+    distribution = {"audio", "video"}
+    groups = service["Service"].get("SupplementaryGroups", "").split()
+    assert {service["Service"]["User"], *groups} <= made | distribution

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import promises
+from tests.boot import record as boot
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -94,9 +95,10 @@ def test_there_are_25_requirements_and_open_ones_say_what_is_missing() -> None:
         assert all(promise.values())
 
 
-def table(record: Path) -> subprocess.CompletedProcess[str]:
-    """What scripts/promises prints of *record*."""
-    command = [sys.executable, str(ROOT / "scripts" / "promises"), "--record", str(record)]
+def table(record: Path, boot: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What scripts/promises prints of *record*, and of what scripts/test-boot left in *boot*."""
+    left = boot or record.with_name("never.json")
+    command = [sys.executable, str(ROOT / "scripts" / "promises"), "--record", str(record), "--boot", str(left)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -143,3 +145,25 @@ def test_a_damaged_record_is_said(tmp_path: Path) -> None:
     printed = table(tmp_path / "record.json")
     assert printed.returncode == 2
     assert "record.json: cannot be read" in printed.stderr
+
+
+def boot_record(path: Path, *, of: str, outcome: str = "passed") -> Path:
+    """What scripts/test-boot leaves: one test for R01."""
+    tests = {"tests/boot/test_it.py::test_it": {"promises": ["R01"], "outcome": outcome}}
+    path.write_text(json.dumps({"date": "2026-03-01", "of": of, "tests": tests, "seconds": {}}))
+    return path
+
+
+def test_the_last_run_on_a_booted_system_counts_with_its_date(tmp_path: Path) -> None:
+    printed = table(write(tmp_path / "r.json", "passed"), boot_record(tmp_path / "b.json", of=boot.digest()))
+    assert printed.returncode == 0
+    assert "as scripts/test-boot left them, 2026-03-01" in printed.stdout
+    assert "passed: tests/boot/test_it.py::test_it" in printed.stdout
+
+
+@pytest.mark.parametrize(("of", "outcome"), [("other units", "passed"), (boot.digest(), "failed")])
+def test_a_run_that_failed_or_was_on_other_units_proves_nothing(tmp_path: Path, of: str, outcome: str) -> None:
+    left = boot_record(tmp_path / "b.json", of=of, outcome=outcome)
+    printed = table(write(tmp_path / "r.json", "passed"), left)
+    assert printed.returncode == 1
+    assert "CLAIMED AND NOT PROVEN: R01" in printed.stdout
