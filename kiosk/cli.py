@@ -28,6 +28,9 @@ from kiosk.settings import Settings, load, read_secret
 
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
 EXIT_ERROR = 2
+WRONG_SETTINGS_S = 45.0
+"""A service with wrong settings ends only after so long: restarting cures nothing, and the start limit of its unit
+(10 in 300 s) would reboot the machine for ever. Whoever mends the file still sees it come up by itself."""
 EXIT_BUDGET = 1
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it: what was to be verified or measured is not."""
@@ -49,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BUDGET
     except KioskError as error:
         print(f"kiosk: {error}", file=sys.stderr)
+        if isinstance(error, SettingsError) and "NOTIFY_SOCKET" in os.environ:
+            time.sleep(WRONG_SETTINGS_S)
         return EXIT_ERROR
     except OSError as error:
         if error.filename is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kiosk import cli
 from tests.waiting import HANG_S
 
 SHIPPED = Path(__file__).parents[2] / "systemd"
@@ -81,3 +82,21 @@ def test_the_users_and_groups_of_the_units_are_made(unit: str) -> None:
     distribution = {"audio", "video"}
     groups = service["Service"].get("SupplementaryGroups", "").split()
     assert {service["Service"]["User"], *groups} <= made | distribution
+
+
+def test_wrong_settings_do_not_reboot_the_machine_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "kiosk.toml"
+    wrong.write_text("[bed]\ngroup = 7\n")
+    waited: list[float] = []
+    monkeypatch.setattr("kiosk.cli.time.sleep", waited.append)
+    assert cli.main(["run", "--settings", str(wrong)]) == cli.EXIT_ERROR
+    assert waited == [], "a person at a terminal does not wait"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    assert cli.main(["run", "--settings", str(wrong)]) == cli.EXIT_ERROR
+    assert "bed.group = 7" in capsys.readouterr().err
+    read = configparser.ConfigParser(strict=False)
+    read.read(SHIPPED / "kiosk.service")
+    limit = int(read["Unit"]["StartLimitIntervalSec"]) / waited[0]
+    assert limit < int(read["Unit"]["StartLimitBurst"])
