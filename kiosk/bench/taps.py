@@ -11,10 +11,8 @@ broken for the bounce time. One tap is one contact, with its chatter. Only when 
 that by the time stamps of its own edges the button was broken for the bounce time in its middle, is it more than
 one.
 
-Rule 2. Each contact is at most one press, and each press belongs to the contact in whose time it was made (or, when
-the bed has looked at the level just before, to the next one). The first contact of each tap *is* a press. A later
-one of a stretched tap may be one: the bed decides what a broken button is when it looks at it, not when it broke,
-and a busy bed looks late.
+Rule 2. Each contact is exactly one press, and each press belongs to the contact in whose time it was made (or, when
+the bed has looked at the level just before, to the next one).
 
 Rule 3. In a life that was not killed, presses at the pin, presses seen and presses on the disk are equal.
 
@@ -85,10 +83,9 @@ class Life:
     def at_the_pin(self) -> int:
         """Presses made, by rules 1, 2 and 4."""
         if not self.killed:
-            return sum(self._counts(contact) for contact in self.contacts)
-        settled = sum(self._counts(contact) for contact in self._settled)
+            return len(self.contacts)
         under_way = len(self.contacts) - len(self._settled)
-        return settled + min(max(0, self.on_disk - settled), under_way)
+        return len(self._settled) + min(max(0, self.on_disk - len(self._settled)), under_way)
 
     @property
     def wrong(self) -> list[str]:
@@ -99,11 +96,7 @@ class Life:
             for contact in self.contacts
             if len(self._presses(contact)) > 1
         ]
-        found += [
-            f"tap {contact.tap}: not seen"
-            for contact in must
-            if self._is_first(contact) and not self._presses(contact)
-        ]
+        found += [f"tap {contact.tap}: not seen" for contact in must if not self._presses(contact)]
         found += [f"a press at {at:.3f} s without a tap" for at in self.seen if self._contact_of(at) is None]
         if self.on_disk < self.said:
             found.append(f"{self.said - self.on_disk} presses were on the disk and are not")
@@ -115,12 +108,6 @@ class Life:
     def _settled(self) -> list[Contact]:
         """All but those of the last tap."""
         return [contact for contact in self.contacts if contact.tap != self.contacts[-1].tap]
-
-    def _counts(self, contact: Contact) -> bool:
-        return self._is_first(contact) or bool(self._presses(contact))
-
-    def _is_first(self, contact: Contact) -> bool:
-        return next(other for other in self.contacts if other.tap == contact.tap) is contact
 
     def _presses(self, contact: Contact) -> list[float]:
         return [at for at in self.seen if self._contact_of(at) is contact]
