@@ -61,7 +61,9 @@ STRIKES = {"press": (0.04, 0.01), "at the desk": (0.02, 0.05), "close": (0.03, 0
 """Besides: how often a bed is killed soon after such a moment, and within how many seconds. A press is on the disk
 some milliseconds after its edge, which chance alone would hardly hit."""
 LOOK_AGAIN_S = 0.05
+START_WITHIN_S = 90.0
 STEADY_WITHIN_S = 90.0
+"""When everything is calm again; longer than any fault's end."""
 GROUP = "ward"
 LOOKS_ON, DECLINES, TALK = "seat-looks-on", "seat-declines", ("seat-talks-1", "seat-talks-2")
 
@@ -244,7 +246,7 @@ class _Bench:
         for bed in self._beds:
             bed.start()
         try:
-            await self._steady("every bed is connected")
+            await self._steady("every bed is connected", within_s=START_WITHIN_S)
             began = time.monotonic()
             if self._plan.faults:
                 faults = (self._schedule.run(), self._kill_desks(), self._kill_beds())
@@ -254,7 +256,8 @@ class _Bench:
             await _cancelled(breaking)
             if self._desk.ws_url is None:
                 await self._desk.start()
-            await self._steady("every bed is connected again and what was closed has left the board")
+            what = "every bed is connected again and what was closed has left the board"
+            await self._steady(what, within_s=STEADY_WITHIN_S)
         finally:
             for task in (*breaking, *seats):
                 task.cancel()
@@ -291,13 +294,13 @@ class _Bench:
             await asyncio.sleep(self._chance.uniform(0, DESK_ABSENCE_S))
             await self._desk.start()
 
-    async def _steady(self, what: str) -> None:
-        end = time.monotonic() + STEADY_WITHIN_S
+    async def _steady(self, what: str, *, within_s: float) -> None:
+        end = time.monotonic() + within_s
         while self._looking.beds_online < len(self._beds) or self._tally.left_over:
             if time.monotonic() > end:
                 if self._tally.wrong:
                     return  # that is a result
-                raise KioskError(f"bench faults: not within {STEADY_WITHIN_S:.0f} s: {what}")
+                raise KioskError(f"bench faults: not within {within_s:.0f} s: {what}")
             await asyncio.sleep(LOOK_AGAIN_S)
 
     def _outcome(self, took_s: float) -> Outcome:

@@ -54,7 +54,7 @@ def forgetful(folder: Path, bench: socket.socket) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where something is lost, nobody waits long for it."""
     monkeypatch.setattr(pressed_bed, "LOST_AFTER_S", 2.0)
-    monkeypatch.setattr(faults, "STEADY_WITHIN_S", 2.0)
+    monkeypatch.setattr(faults, "STEADY_WITHIN_S", 10.0)
 
 
 @pytest.mark.usefixtures("impatient")
