@@ -57,6 +57,27 @@ def test_the_record_tells_what_came_of_each_marked_test(project: pytest.Pytester
     }
 
 
+def test_the_record_is_the_same_when_several_processes_share_the_tests(project: pytest.Pytester) -> None:
+    project.makepyfile(MARKED)
+    assert record_of(project, "-n2", "--maxfail=9") == record_of(project)
+
+
+def test_a_test_that_took_its_process_with_it_proves_nothing(project: pytest.Pytester) -> None:
+    project.makepyfile("""
+        import os, pytest
+
+        @pytest.mark.promise("R01")
+        def test_falls_over():
+            os._exit(1)
+
+        @pytest.mark.promise("R09")
+        def test_other():
+            pass
+    """)
+    outcomes = record_of(project, "-n1")
+    assert outcomes == {"test_falls_over": (["R01"], "failed"), "test_other": (["R09"], "passed")}
+
+
 def test_only_marked_tests_run_when_that_is_asked_for(project: pytest.Pytester) -> None:
     project.makepyfile(MARKED)
     project.runpytest_subprocess("--only-promises").assert_outcomes(passed=1, failed=1, skipped=1, deselected=1)
@@ -90,7 +111,7 @@ def test_there_are_25_requirements_and_open_ones_say_what_is_missing() -> None:
     known = promises.known()
     assert list(known) == [f"R{number:02}" for number in range(1, 26)]
     for promise in known.values():
-        assert set(promise) == {"words", "state"} | ({"later"} if promise["state"] == "open" else set())
+        assert set(promise) - {"bench"} == {"words", "state"} | ({"later"} if promise["state"] == "open" else set())
         assert promise["state"] in ("claimed", "open")
         assert all(promise.values())
 
@@ -124,6 +145,7 @@ def test_a_table_of_proven_and_open_requirements(tmp_path: Path) -> None:
     assert "passed: tests/test_R01.py::test_it" in printed.stdout
     assert "· R12 open" in printed.stdout
     assert "later: updates of the image" in printed.stdout
+    assert "bench: the facts' 99.9 %" in printed.stdout
 
 
 @pytest.mark.parametrize("outcome", ["failed", "skipped", "not run"])
