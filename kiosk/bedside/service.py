@@ -221,6 +221,7 @@ class Bedside(Listener):
         device, wiring = self._lines[origin]
 
         def pressed(at: float) -> None:
+            self._watchers.pressed(at)
             self._watchers.trace("edge", ago=time.monotonic() - at)
             self._do(bed_events.CallPressed(at, secrets.token_hex(16), origin))
 

@@ -151,16 +151,6 @@ class _WitnessedButton(Button):
         self._button.close()
 
 
-class _WitnessedBedside(Bedside):
-    """Tells of each press, with its own time; the trace's is younger by whatever a busy machine puts in between."""
-
-    say: Callable[[Report], None]
-
-    def _call_pressed(self, at: float) -> None:
-        self.say(Saw(at))
-        super()._call_pressed(at)
-
-
 class _WitnessedJournal(JournalFile):
     """Tells what is on the disk, right after it came there and before anything is sent."""
 
@@ -220,14 +210,13 @@ async def _live(folder: Path, mouth: _Mouth) -> None:
     def view(shown: View, told: str) -> None:
         mouth.say(Shows(shown.lamp is not LampSign.OFF))
 
-    bedside = _WitnessedBedside(
+    bedside = Bedside(
         made,
         replace(devices, call_button=_WitnessedButton(devices.call_button, hand.saw)),
         journal=_WitnessedJournal(folder / made.state.folder, mouth.say),
         user_sig=lambda: user_sig,
-        watchers=Watchers(view=view, trace=trace),
+        watchers=Watchers(view=view, trace=trace, pressed=lambda at: mouth.say(Saw(at))),
     )
-    bedside.say = mouth.say
     loop = asyncio.get_running_loop()
     living = loop.create_task(bedside.run())
     threading.Thread(
