@@ -74,6 +74,7 @@ def hasty(folder: Path, bench: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_bed_that_keeps_nothing_is_found_out() -> None:
+async def test_a_bed_that_keeps_nothing_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(faults.STRIKES, "at the desk", (1.0, 0.0))
     outcome = await measure(replace(STORM, presses=20, living=hasty))
     assert "were on the disk and are not" in outcome.wrong
