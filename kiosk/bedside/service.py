@@ -102,7 +102,11 @@ class Bedside(Listener):
         )
         self._keeper = Keeper(journal, report=self._journal_changed, kept=self._kept)
         self._media = CallMedia(
-            devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
+            devices,
+            ice_servers=settings.media.ice_servers,
+            video=settings.video,
+            watchers=self._watchers,
+            report=self._do,
         )
         buttons = settings.buttons
         self._lines: dict[Origin, tuple[bed_events.Device, str]] = {

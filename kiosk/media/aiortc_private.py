@@ -6,18 +6,39 @@ Versions are pinned for the same reason.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import aioice.ice
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
+from aiortc import RTCRtpSender, RTCRtpTransceiver
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, unpack_remb_fci
 
 AUDIO_CAPACITY = 4
 AUDIO_PREFETCH = 0
 """aiortc's own 16 / 4 adds 60 to 80 ms to every call and sticks at 300 ms after a lost packet (facts/media §4,
 §9).
 """
+
+RTP_HISTORY = 1024
+"""Packets a sender keeps to repeat; a power of two, since it is an index modulo 16-bit numbers.
+
+aiortc keeps 128. That was why encode-once H.264 stood still at 5 % loss: a key frame of 720p takes 85 to 150
+packets at once, which pushes its own first packets out before the far end can ask for them. What is not repeated is
+never decoded, and Chromium waits 3 s before it asks for another key frame, which meets the same end. Nearly all of
+the other lost packets do come back, so the figures looked well. Measured at 5 % loss and 25 ms each way, 10 s, key
+frames of 136 kB: with 128 packets 15 fps decoded, 5.8 s in gaps, the longest 2.3 s, 196 of 201 brought back; with
+1024 30 fps. With key frames of 113 kB (92 packets) 128 hold, and 64 do not (0.6 fps). 1024 are 4 s at 2.5 Mb/s.
+"""
+
+PACE_STEP_S = 0.003
+"""Packets go in steps this long: a timer for each would cost more than it brings."""
+MAX_PACE_S = 0.1
+"""A wrong rate must not stop the stream."""
 
 Direction = Literal["in", "out"]
 
@@ -48,6 +69,80 @@ class ShortJitterBuffer(JitterBuffer):
 def shorten_audio_buffer() -> None:
     """Give every receiver made from now on a :class:`ShortJitterBuffer`."""
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer
+
+
+def keep_history() -> None:
+    """Let every sender of this process keep ``RTP_HISTORY`` packets. Before the first is made."""
+    vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = RTP_HISTORY
+
+
+def hear_feedback(
+    sender: RTCRtpSender,
+    *,
+    keyframe: Callable[[], None],
+    report: Callable[[int | None, float | None, float | None], None],
+) -> None:
+    """Let *sender* tell what the far end says; in packet mode aiortc drops all of it.
+
+    *keyframe*: PLI or FIR has come. *report*: what the far end estimates (REMB, bit/s), loss (0 to 1) and round
+    trip (s), each None where this report does not speak of it. Both are called on the loop.
+    """
+    handled = sender._handle_rtcp_packet
+
+    async def handle(packet: Any) -> None:
+        await handled(packet)
+        if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            for one in packet.reports:
+                if one.ssrc == sender._ssrc:
+                    report(None, one.fraction_lost / 256, await _round_trip_s(sender))
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            try:
+                bps, ssrcs = unpack_remb_fci(packet.fci)
+            except ValueError:
+                return  # another application's message, or garbage
+            if sender._ssrc in ssrcs:
+                report(bps, None, None)
+
+    vars(sender).update(_handle_rtcp_packet=handle, _send_keyframe=keyframe)
+
+
+async def _round_trip_s(sender: RTCRtpSender) -> float | None:
+    for stats in (await sender.getStats()).values():
+        if stats.type == "remote-inbound-rtp":
+            seconds: float | None = stats.roundTripTime
+            return seconds
+    return None
+
+
+def pace(sender: RTCRtpSender, *, rate_bps: Callable[[], float]) -> None:
+    """Let *sender*'s packets leave at *rate_bps* at most; what it repeats (RTX) and others do not wait.
+
+    aiortc sends a picture's packets back to back. Spread out, the far end's estimate of the path's jitter is that
+    of the path: at 5 % loss and 25 ms 25 to 29 pictures a second were painted instead of 22 to 26, and the time in
+    gaps was a third to a half (three pairs of runs on a busy machine). After the answer, when *sender* has its
+    transport.
+    """
+    transport = sender.transport
+    send = transport._send_rtp
+    ssrc = sender._ssrc.to_bytes(4, "big")
+    free_at = 0.0
+
+    async def paced(data: bytes) -> None:
+        nonlocal free_at
+        if data[8:12] == ssrc:
+            now = time.monotonic()
+            free_at = max(free_at, now - PACE_STEP_S) + 8 * len(data) / rate_bps()
+            if free_at - now > PACE_STEP_S:
+                await asyncio.sleep(min(free_at - now, MAX_PACE_S))
+        await send(data)
+
+    vars(transport).update(_send_rtp=paced)
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
+    """The name of the codec that both ends have chosen, such as ``H264``; empty before the answer."""
+    codecs = transceiver._codecs
+    return str(codecs[0].name) if codecs else ""
 
 
 def lose_datagrams(loses: Callable[[Direction], bool]) -> None:

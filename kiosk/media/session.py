@@ -21,6 +21,7 @@ from aiortc import (
     RTCConfiguration,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -31,8 +32,13 @@ from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
 from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE
 from kiosk.media import liveness, speech
+from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace
 from kiosk.media.call_devices import CallDevices
-from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
+from kiosk.media.encoders import VideoCodec
+from kiosk.media.rate_control import Report
+from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
+from kiosk.media.video_source import VideoSource
+from kiosk.media.viewer import VideoViewer
 from kiosk.signaling.messages import CallType
 
 log = logging.getLogger(__name__)
@@ -45,6 +51,9 @@ FAREWELL_S = 1.0
 MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
+PACING_FACTOR = 2.5
+"""Of the bit rate that is aimed at: libwebrtc's own, so that a key frame is through before the next but two."""
+PACING_START_BPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -81,13 +90,29 @@ class SpokenBothWays:
     """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
 
 
-MediaEvent = MediaConnected | MediaFailed | MediaStalled | RemoteAudioStarted | RemoteVideoStarted | SpokenBothWays
+@dataclass(frozen=True)
+class PicturesShed:
+    """The path carries no pictures: the seat gets sound alone (*shed*), or pictures again."""
+
+    shed: bool
+
+
+MediaEvent = (
+    MediaConnected
+    | MediaFailed
+    | MediaStalled
+    | RemoteAudioStarted
+    | RemoteVideoStarted
+    | SpokenBothWays
+    | PicturesShed
+)
 
 
 class MediaSession:
     """One connection. What *devices* capture is routed to it.
 
-    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins.
+    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. *pictures* is what the
+    bed shows, shared by all sessions that show it; without it the session has its own.
     """
 
     def __init__(
@@ -99,6 +124,7 @@ class MediaSession:
         on_event: Callable[[MediaEvent], None],
         log_id: str,
         picture: Callable[[av.VideoFrame], None] | None = None,
+        pictures: VideoSource | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
@@ -109,13 +135,16 @@ class MediaSession:
         self._speech = speech.Speech()
         self._gate = Gate()
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
-        self._video = GatedVideoTrack(self._gate)
-        devices.route(picture=self._video.deliver, sound=self._audio.deliver)
+        self._pictures = pictures or VideoSource()
+        self._owns_pictures = pictures is None
+        self._video = VideoViewer(self._gate, self._pictures, codec=self._video_codec, shown=self._pictures_shown)
+        devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
         self._peer_sends = False
         self._early: list[tuple[str, str | None, int | None]] = []
+        self._pictures_sender: RTCRtpSender | None = None
         self._closed = False
         self._answered = False
         self._was_connected = False
@@ -140,7 +169,7 @@ class MediaSession:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
         self._pc.addTrack(self._audio)
         if self._call_type is CallType.VIDEO:
-            self._pc.addTrack(self._video)
+            self._send_pictures()
         try:
             async with self._offering, asyncio.timeout(GATHER_TIMEOUT_S):
                 if self._closed:
@@ -162,6 +191,8 @@ class MediaSession:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except Exception as error:  # aiortc's SDP parser raises whatever a malformed line leads it to
             raise MediaError(f"the answer cannot be used: {error or type(error).__name__}") from None
+        if self._pictures_sender is not None:
+            pace(self._pictures_sender, rate_bps=self._pacing_bps)
         self._answered = True
         early, self._early = self._early, []
         for candidate in early:
@@ -200,6 +231,8 @@ class MediaSession:
             self._farewell.cancel()
         self._audio.stop()
         self._video.stop()
+        if self._owns_pictures:
+            await self._pictures.close()
         if self._watching is not None:
             self._watching.cancel()
         try:
@@ -212,6 +245,36 @@ class MediaSession:
             task.cancel()
         ending = [*self._listening, *([self._watching] if self._watching is not None else [])]
         await asyncio.gather(*ending, return_exceptions=True)
+
+    # -- pictures
+
+    def _send_pictures(self) -> None:
+        sender = self._pictures_sender = self._pc.addTrack(self._video)
+        hear_feedback(
+            sender,
+            keyframe=self._video.request_keyframe,
+            report=lambda remb, loss, rtt: self._video.report(Report(remb, loss, rtt)),
+        )
+        # The kiosk's order is the seat's choice: it takes the first that it can decode.
+        known = RTCRtpSender.getCapabilities("video").codecs
+        wanted = [f"video/{name}" for name in (*self._pictures.codecs, "rtx")]
+        preferred = [codec for mime in wanted for codec in known if codec.mimeType == mime]
+        self._pictures_transceiver().setCodecPreferences(preferred)
+
+    def _pictures_transceiver(self) -> Any:
+        return next(one for one in self._pc.getTransceivers() if one.sender is self._pictures_sender)
+
+    def _video_codec(self) -> VideoCodec:
+        name = negotiated_codec(self._pictures_transceiver())
+        log.info("- call %s: pictures as %s", self.log_id, name)
+        return "VP8" if name == "VP8" else "H264"
+
+    def _pacing_bps(self) -> float:
+        target = self._pictures.target
+        return PACING_FACTOR * (target.bps if target is not None else PACING_START_BPS)
+
+    def _pictures_shown(self, shown: bool) -> None:
+        self._tell(PicturesShed(not shown))
 
     # -- speech
 
