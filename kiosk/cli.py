@@ -26,6 +26,7 @@ from kiosk import __version__
 from kiosk.errors import BudgetMissed, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
 
+BENCHES = "call: how quick; faults: is anything lost; video: pictures at a loss, and their price"
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
 EXIT_ERROR = 2
 WRONG_SETTINGS_S = 45.0
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call", "faults"], help="call: how quick; faults: is anything lost")
+    bench.add_argument("name", choices=["call", "faults", "video"], help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
@@ -168,7 +169,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         return _until_told_to_stop(measuring, stopped=EXIT_INTERRUPTED)
     if (arguments.presses, arguments.seed) != (None, None):
         raise KioskError("--presses and --seed belong to kiosk bench faults")
-    bench: Any = _with_extra("kiosk.bench.call", "dev")
+    bench: Any = _with_extra(f"kiosk.bench.{arguments.name}", "dev")
     return int(asyncio.run(bench.run(quick=arguments.quick)))
 
 

@@ -145,25 +145,46 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
     return str(codecs[0].name) if codecs else ""
 
 
-def lose_datagrams(loses: Callable[[Direction], bool]) -> None:
+def lose_datagrams(
+    loses: Callable[[Direction], bool], *, delay_s: Callable[[Direction], float] = lambda direction: 0.0
+) -> None:
     """Ask *loses* about every datagram of this process's media sockets, and drop those it wants dropped.
 
-    Everything goes through these three methods of aioice's socket: what arrives, what a connection sends (DTLS,
-    RTP, RTCP), and STUN.
+    The others pass after *delay_s* seconds, in their order as long as that stays the same. Everything goes through
+    these three methods of aioice's socket: what arrives, what a connection sends (DTLS, RTP, RTCP), and STUN.
     """
     protocol = aioice.ice.StunProtocol
     received, sends, sends_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
 
+    def later(self: Any, direction: Direction, act: Callable[[], None]) -> None:
+        def unless_closed() -> None:
+            if not self.transport.is_closing():
+                act()
+
+        asyncio.get_running_loop().call_later(delay_s(direction), unless_closed)
+
     def datagram_received(self: Any, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if not loses("in"):
+        if loses("in"):
+            return
+        if delay_s("in"):
+            later(self, "in", lambda: received(self, data, addr))
+        else:
             received(self, data, addr)
 
     async def send_data(self: Any, data: bytes, addr: tuple[str, int]) -> None:
-        if not loses("out"):
+        if loses("out"):
+            return
+        if delay_s("out"):
+            later(self, "out", lambda: self.transport.sendto(data, addr))
+        else:
             await sends(self, data, addr)
 
     def send_stun(self: Any, message: Any, addr: tuple[str, int]) -> None:
-        if not loses("out"):
+        if loses("out"):
+            return
+        if delay_s("out"):
+            later(self, "out", lambda: sends_stun(self, message, addr))
+        else:
             sends_stun(self, message, addr)
 
     vars_of = {"datagram_received": datagram_received, "send_data": send_data, "send_stun": send_stun}
