@@ -10,6 +10,8 @@ from typing import Any
 
 from playwright.async_api import Page
 
+from kiosk.bench.chromium import page_says
+
 FROZEN_OVER_MS = 150.0
 """W3C's definition (webrtc-stats, freezeCount): a gap this much longer than the usual one."""
 
@@ -22,11 +24,10 @@ WATCH = """async ([sdp, at]) => {
   const one = (shown[at] = { pc, seen: [] });
   const canvas = new OffscreenCanvas(24, 1);
   const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.imageSmoothingEnabled = false;
   const code = () => {
-    const row = Math.floor(Math.floor(video.videoHeight / 8) / 2), width = video.videoWidth / 24;
-    for (let cell = 0; cell < 24; cell++) {
-      context.drawImage(video, (cell + 0.5) * width, row, 1, 1, cell, 0, 1, 1);
-    }
+    const row = Math.floor(Math.floor(video.videoHeight / 8) / 2);
+    context.drawImage(video, 0, row, video.videoWidth, 1, 0, 0, 24, 1);  // the nearest: a cell's middle
     const pixels = context.getImageData(0, 0, 24, 1).data;
     const bits = Array.from({ length: 24 }, (_, cell) => (pixels[4 * cell + 1] > 128 ? 1 : 0));
     const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
@@ -51,8 +52,11 @@ WATCH = """async ([sdp, at]) => {
   return pc.localDescription.sdp;
 }"""
 STATS = """async () => {
-  for (const report of (await shown[0].pc.getStats()).values()) {
-    if (report.type === 'inbound-rtp' && report.kind === 'video') return report;
+  const reports = await shown[0].pc.getStats();
+  for (const report of reports.values()) {
+    if (report.type === 'inbound-rtp' && report.kind === 'video') {
+      return { ...report, mimeType: reports.get(report.codecId)?.mimeType ?? '' };
+    }
   }
   return {};
 }"""
@@ -78,9 +82,15 @@ async def watch(page: Page, sdp: str, at: int) -> str:
     return str(await page.evaluate(WATCH, [sdp, at]))
 
 
-async def seen(page: Page) -> int:
-    """How many pictures the first viewer has painted."""
-    return int(await page.evaluate("shown[0].seen.length"))
+async def seen(page: Page, viewer: int = 0) -> int:
+    """How many pictures *viewer* has painted."""
+    return int(await page.evaluate(f"shown[{viewer}].seen.length"))
+
+
+async def codes_read(page: Page, begin: int, count: int, seconds: float) -> None:
+    """Wait until the first viewer has read *count* codes since picture *begin*. Raises :exc:`KioskError`."""
+    codes = f"new Set(shown[0].seen.slice({begin}).map((one) => one[1]).filter((code) => code !== null)).size"
+    await page_says(page, f"{codes} >= {count}", seconds)
 
 
 async def stats(page: Page) -> dict[str, Any]:
@@ -111,7 +121,7 @@ async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: f
         counted("bytesReceived") * 8 / seconds / 1e6,
         int(counted("keyFramesDecoded")),
         int(counted("packetsLost")),
-        str(after.get("codecId") or "")[-12:],
+        str(after.get("mimeType") or ""),
     )
 
 

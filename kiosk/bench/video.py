@@ -114,7 +114,7 @@ async def _losses(browser: Browser, loss: SimulatedLoss, seconds: float) -> dict
     kinds = {"ours, H.264": None, "aiortc, H.264": "video/H264", "aiortc, VP8": "video/VP8"}
     seen = {}
     for name, mime in kinds.items():
-        async with _page(browser) as page, _sending(page, 1, mime, None):
+        async with page_of(browser) as page, sending(page, 1, mime, None):
             await asyncio.sleep(SETTLE_S)
             begin, before = await shown_pictures.seen(page), await shown_pictures.stats(page)
             loss.be_bad(share=LOSS, delay_s=DELAY_S)
@@ -125,10 +125,10 @@ async def _losses(browser: Browser, loss: SimulatedLoss, seconds: float) -> dict
 
 
 async def _costs(browser: Browser, clip_maker: MakeEncoder, seconds: float) -> dict[str, float]:
-    """Milliseconds of the processor for each picture of the camera."""
+    """Milliseconds of the processor for each picture that reaches the first viewer."""
     camera = GrainyPicture()
     camera.open(lambda frame: None, lambda why: None)
-    own = await _per_picture(camera, seconds)
+    own = await _filming(camera, seconds)
     await asyncio.to_thread(camera.close)
     costs = {}
     makers: list[tuple[str, int, str | None, MakeEncoder | None]] = [
@@ -141,20 +141,25 @@ async def _costs(browser: Browser, clip_maker: MakeEncoder, seconds: float) -> d
         ("aiortc, H.264, 4 viewers", 4, "video/H264", None),
     ]
     for name, viewers, mime, maker in makers:
-        async with _page(browser) as page, _sending(page, viewers, mime, maker) as film:
+        async with page_of(browser) as page, sending(page, viewers, mime, maker) as film:
             await asyncio.sleep(SETTLE_S)
-            costs[name] = max(0.0, await _per_picture(film, seconds) - own)
+            began, cpu, filmed = await shown_pictures.stats(page), process.own_cpu_s(), film.delivered
+            await asyncio.sleep(seconds)
+            spent = 1000 * (process.own_cpu_s() - cpu) - own * (film.delivered - filmed)
+            ended = await shown_pictures.stats(page)
+            costs[name] = max(0.0, spent) / max(1, ended["framesReceived"] - began["framesReceived"])
     return costs
 
 
-async def _per_picture(camera: GrainyPicture, seconds: float) -> float:
+async def _filming(camera: GrainyPicture, seconds: float) -> float:
     cpu, pictures = process.own_cpu_s(), camera.delivered
     await asyncio.sleep(seconds)
     return 1000 * (process.own_cpu_s() - cpu) / max(1, camera.delivered - pictures)
 
 
 @asynccontextmanager
-async def _page(browser: Browser) -> AsyncIterator[Page]:
+async def page_of(browser: Browser) -> AsyncIterator[Page]:
+    """An empty page of its own."""
     context = await browser.new_context()
     try:
         page = await context.new_page()
@@ -166,7 +171,7 @@ async def _page(browser: Browser) -> AsyncIterator[Page]:
 
 
 @asynccontextmanager
-async def _sending(
+async def sending(
     page: Page, viewers: int, mime: str | None, maker: MakeEncoder | None
 ) -> AsyncIterator[GrainyPicture]:
     """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours."""

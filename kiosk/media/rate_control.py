@@ -2,11 +2,13 @@
 
 Theory of operation
 -------------------
-Each viewer has an *estimate* of what its path carries, in bits per second. It moves with the viewer's reports,
-about one a second, by the loss rule of Google's congestion control (draft-ietf-rmcat-gcc-02, section 6), and is
-never above what the viewer itself estimates (REMB):
+Each viewer has an *estimate* of what its path carries, in bits per second: the smaller of what the viewer itself
+estimates (REMB) and of a bit rate that moves with its reports, about one a second, by the loss rule of Google's
+congestion control (draft-ietf-rmcat-gcc-02, section 6). The two are kept apart, so that a dip of the one leaves the
+other where it was. Loss is smoothed over some reports: of 60 packets at 5 %, six are lost every few seconds by
+chance, and at a steady loss nothing would ever undo what was taken for it.
 
-| loss of the last report | round trip | estimate |
+| smoothed loss | round trip | bit rate by loss |
 |---|---|---|
 | above 10 % | any | times (1 - loss / 2) |
 | 2 to 10 % | any | stays: Wi-Fi loses that much without being full, and RTX brings it back |
@@ -14,9 +16,9 @@ never above what the viewer itself estimates (REMB):
 | below 2 % | up to 0.4 s | times 1.08 |
 
 There is one encode for all, so the *target* follows the lowest estimate. A viewer whose path carries no picture is
-not allowed to pull the others down: below ``AUDIO_ONLY_BPS`` it is *shed* and gets sound alone. It is tried again
-after ``RETRY_S``; each trial that fails within ``TRIAL_S`` doubles the time, up to ``MAX_RETRY_S``. One viewer that
-is shed is audio only for the call.
+not allowed to pull the others down: ``SHED_S`` below ``AUDIO_ONLY_BPS`` it is *shed* and gets sound alone. It is
+tried again after ``RETRY_S``; each trial that fails within ``TRIAL_S`` doubles the time, up to ``MAX_RETRY_S``. One
+viewer that is shed is audio only for the call.
 
 The target's rung follows from the target's bit rate. A rung is left downwards at its lower bound, and upwards only
 when the estimate has been ``CLIMB_FACTOR`` above the bound of the next for ``CLIMB_S``:
@@ -43,6 +45,10 @@ HIGH_RTT_S = 0.4
 GROWTH = 1.08
 REMB_SHARE = 0.9
 """Sound, RTX and headers share the path that REMB speaks of."""
+LOSS_WEIGHT = 0.25
+"""Of the newest report."""
+SHED_S = 3.0
+"""A browser that was busy for a moment estimates next to nothing, and knows better a second later."""
 AUDIO_ONLY_BPS = 80_000
 """Below this a picture is a stain; the issue wants sound instead."""
 RETRY_S = 10.0
@@ -109,12 +115,24 @@ class Report:
 class Path:
     """One viewer's path. *shed*: it gets sound alone, until *retry_at*. Times are monotonic seconds."""
 
-    estimate_bps: float
+    by_loss_bps: float
     remb_bps: float = math.inf
+    loss: float = 0.0
+    low_since: float | None = None
     shed: bool = False
     retry_at: float = 0.0
     retry_s: float = RETRY_S
     tried_at: float = -math.inf
+
+    @property
+    def estimate_bps(self) -> float:
+        """What it carries; never less than a picture needs, since below that none is sent."""
+        return max(AUDIO_ONLY_BPS, min(self.by_loss_bps, self.remb_bps * REMB_SHARE))
+
+    @property
+    def low(self) -> bool:
+        """It carries no picture now."""
+        return min(self.by_loss_bps, self.remb_bps * REMB_SHARE) < AUDIO_ONLY_BPS
 
 
 @dataclass(frozen=True)
@@ -152,7 +170,7 @@ def begin(picture: Picture) -> Control:
 def resized(control: Control, picture: Picture, now: float) -> Control:
     """The camera gives another *picture*."""
     paths = {
-        name: replace(path, estimate_bps=min(path.estimate_bps, picture.max_bps))
+        name: replace(path, by_loss_bps=min(path.by_loss_bps, picture.max_bps))
         for name, path in control.paths.items()
     }
     return _climbed(replace(control, picture=picture, paths=paths), now)
@@ -180,7 +198,7 @@ def reported(control: Control, viewer: int, report: Report, now: float) -> Contr
 
 def ticked(control: Control, now: float) -> Control:
     """Time has passed: a viewer that was shed may be tried again."""
-    paths = {name: _retried(path, control.picture, now) for name, path in control.paths.items()}
+    paths = {name: _ticked(path, control.picture, now) for name, path in control.paths.items()}
     return _climbed(replace(control, paths=paths), now)
 
 
@@ -192,32 +210,42 @@ def lowest(control: Control) -> float | None:
 def _heard(path: Path, report: Report, max_bps: float, now: float) -> Path:
     if path.shed:
         return path  # what it says is of the time before, or of sound alone
-    remb = path.remb_bps if report.remb_bps is None else report.remb_bps * REMB_SHARE
-    estimate = path.estimate_bps
+    if report.remb_bps is not None:
+        path = replace(path, remb_bps=report.remb_bps)
     if report.loss is not None:
-        estimate = _by_loss(estimate, report.loss, report.rtt_s)
-    estimate = min(estimate, remb, max_bps)
-    if estimate >= AUDIO_ONLY_BPS:
+        loss = path.loss + LOSS_WEIGHT * (report.loss - path.loss)
+        path = replace(path, loss=loss, by_loss_bps=min(max_bps, _by_loss(path.by_loss_bps, loss, report.rtt_s)))
+    return _judged(path, now)
+
+
+def _judged(path: Path, now: float) -> Path:
+    """Whether it goes on getting pictures."""
+    if not path.low:
         retry_s = RETRY_S if now - path.tried_at > TRIAL_S else path.retry_s
-        return replace(path, estimate_bps=estimate, remb_bps=remb, retry_s=retry_s)
-    failed = now - path.tried_at <= TRIAL_S
-    retry_s = min(2 * path.retry_s, MAX_RETRY_S) if failed else RETRY_S
-    return replace(path, estimate_bps=estimate, remb_bps=remb, shed=True, retry_s=retry_s, retry_at=now + retry_s)
+        return replace(path, low_since=None, retry_s=retry_s)
+    if path.low_since is None:
+        return replace(path, low_since=now)
+    if now - path.low_since < SHED_S:
+        return path
+    retry_s = min(2 * path.retry_s, MAX_RETRY_S) if path.low_since - path.tried_at <= TRIAL_S else RETRY_S
+    return replace(path, shed=True, retry_s=retry_s, retry_at=now + retry_s)
 
 
-def _by_loss(estimate: float, loss: float, rtt_s: float | None) -> float:
+def _by_loss(bps: float, loss: float, rtt_s: float | None) -> float:
     if loss > HIGH_LOSS:
-        return estimate * (1 - loss / 2)
+        return bps * (1 - loss / 2)
     if loss >= LOW_LOSS or (rtt_s is not None and rtt_s > HIGH_RTT_S):
-        return estimate
-    return estimate * GROWTH
+        return bps
+    return bps * GROWTH
 
 
-def _retried(path: Path, picture: Picture, now: float) -> Path:
-    if not path.shed or now < path.retry_at:
+def _ticked(path: Path, picture: Picture, now: float) -> Path:
+    if not path.shed:
+        return _judged(path, now)
+    if now < path.retry_at:
         return path
     start = min(2.0 * AUDIO_ONLY_BPS, picture.max_bps)
-    return replace(path, estimate_bps=start, remb_bps=math.inf, shed=False, tried_at=now)
+    return Path(start, retry_s=path.retry_s, tried_at=now)
 
 
 def _climbed(control: Control, now: float) -> Control:

@@ -15,6 +15,7 @@ from kiosk.media.rate_control import (
     MAX_RETRY_S,
     REMB_SHARE,
     RETRY_S,
+    SHED_S,
     TRIAL_S,
     Control,
     Picture,
@@ -39,6 +40,14 @@ def watched(*viewers: int, picture: Picture = HD) -> Control:
     control = begin(picture)
     for viewer in viewers or (ONE,):
         control = joined(control, viewer, 0.0)
+    return control
+
+
+def hopeless(control: Control, viewer: int, since: float) -> Control:
+    """*viewer* reports that it gets next to nothing until it is shed."""
+    for at in (since, since + SHED_S / 2, since + SHED_S):
+        assert control.shows(viewer), "not for a moment's sake"
+        control = reported(control, viewer, HOPELESS, at)
     return control
 
 
@@ -72,9 +81,30 @@ def test_clean_reports_raise_it_up_to_the_most() -> None:
     [(0.2, None, 0.9), (0.11, 0.05, 0.945), (0.10, 0.05, 1), (0.05, 0.05, 1), (0.0, 0.5, 1), (0.0, None, 1.08)],
 )
 def test_loss_and_round_trip_move_it_as_the_table_says(loss: float, rtt_s: float | None, factor: float) -> None:
-    before = watched()
+    before = steady(loss)
     after = reported(before, ONE, Report(loss=loss, rtt_s=rtt_s), 1.0)
     assert target(after).bps == pytest.approx(target(before).bps * factor, rel=0.001)
+
+
+def steady(loss: float) -> Control:
+    """One viewer whose reports have said *loss* for long."""
+    control = watched()
+    return replace(control, paths={ONE: replace(control.paths[ONE], loss=loss)})
+
+
+def test_a_loss_that_swings_about_five_per_cent_takes_nothing() -> None:
+    control = watched()
+    for second in range(300):
+        control = reported(control, ONE, Report(loss=(0.0, 0.12, 0.03)[second % 3], rtt_s=0.05), float(second))
+    assert target(control).bps >= HD.max_bps // 2
+
+
+def test_what_a_viewer_estimated_too_low_for_a_moment_is_forgotten() -> None:
+    control = reported(watched(), ONE, HOPELESS, 1.0)
+    assert target(control).bps == AUDIO_ONLY_BPS
+    control = reported(control, ONE, Report(remb_bps=5_000_000), 2.0)
+    assert target(control).bps == HD.max_bps // 2
+    assert ticked(control, 10.0).shows(ONE)
 
 
 def test_it_is_never_above_what_the_viewer_estimates() -> None:
@@ -112,7 +142,7 @@ def test_a_rung_is_climbed_only_when_it_has_fitted_for_a_while() -> None:
 
 def test_a_dip_begins_the_waiting_anew() -> None:
     control = reported(watched(), ONE, Report(remb_bps=400_000), 0.0)
-    control = replace(control, paths={ONE: replace(control.paths[ONE], estimate_bps=2e6, remb_bps=2e6)})
+    control = replace(control, paths={ONE: replace(control.paths[ONE], by_loss_bps=2e6, remb_bps=2e6)})
     control = ticked(control, 1.0)
     control = reported(control, ONE, Report(remb_bps=500_000), 2.0)
     assert control.fits_since is None
@@ -123,7 +153,7 @@ def test_a_dip_begins_the_waiting_anew() -> None:
 
 
 def test_a_path_that_carries_no_picture_gets_sound_alone() -> None:
-    control = reported(watched(), ONE, HOPELESS, 1.0)
+    control = hopeless(watched(), ONE, 1.0)
     assert control.target is None
     assert not control.shows(ONE)
     assert reported(control, ONE, CLEAN, 2.0) == control, "what is reported of sound alone says nothing of pictures"
@@ -131,20 +161,20 @@ def test_a_path_that_carries_no_picture_gets_sound_alone() -> None:
 
 
 def test_it_does_not_pull_the_others_down() -> None:
-    control = reported(watched(ONE, TWO), TWO, HOPELESS, 1.0)
+    control = hopeless(watched(ONE, TWO), TWO, 1.0)
     assert target(control).bps == HD.max_bps // 2
     assert control.shows(ONE)
     assert not control.shows(TWO)
 
 
 def test_it_is_tried_again_and_stays_when_it_carries_pictures_now() -> None:
-    control = reported(watched(), ONE, HOPELESS, 0.0)
+    control = hopeless(watched(), ONE, -SHED_S)
     assert ticked(control, RETRY_S - 0.1).target is None
     control = ticked(control, RETRY_S)
     assert control.shows(ONE)
     assert AUDIO_ONLY_BPS < target(control).bps < 3 * AUDIO_ONLY_BPS
     control = reported(control, ONE, CLEAN, RETRY_S + TRIAL_S + 1)
-    control = reported(control, ONE, HOPELESS, RETRY_S + TRIAL_S + 2)
+    control = hopeless(control, ONE, RETRY_S + TRIAL_S + 2)
     assert control.paths[ONE].retry_s == RETRY_S, "the trial had succeeded"
 
 
@@ -152,8 +182,8 @@ def test_each_trial_that_fails_makes_the_next_one_later() -> None:
     control, waits = watched(), []
     at = 0.0
     for _ in range(7):
-        control = reported(control, ONE, HOPELESS, at)
-        waits.append(control.paths[ONE].retry_at - at)
+        control = hopeless(control, ONE, at)
+        waits.append(control.paths[ONE].retry_at - at - SHED_S)
         at = control.paths[ONE].retry_at
         control = ticked(control, at)
     assert waits == [10.0, 20.0, 40.0, 80.0, MAX_RETRY_S, MAX_RETRY_S, MAX_RETRY_S]
