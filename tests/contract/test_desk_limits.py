@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 from websockets.frames import Frame, Opcode
 
-from kiosk.desk import listening, peer_session, relay, server
+from kiosk.desk import listening, peer, peer_session, relay, server
 from kiosk.signaling import messages as wire
 from tests.desks import BED, Peer, RunningDesk, desk_running, help_wanted, ringing
 from tests.waiting import HANG_S, until
@@ -32,8 +32,8 @@ LOTS_OF_BYTES = 256 * 1024 * 1024
 async def hasty_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningDesk]:
     """One that loses patience soon."""
     monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(server, "BEATS_UNANSWERED", 5)
-    monkeypatch.setattr(server, "SHUTDOWN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(peer_session, "BEATS_UNANSWERED", 5)
+    monkeypatch.setattr(peer, "SHUTDOWN_TIMEOUT_S", 0.2)
     monkeypatch.setattr(listening, "LINGER_S", 0.2)
     monkeypatch.setattr(listening, "HEAD_TIMEOUT_S", 0.2)
     async with desk_running(tmp_path / "desk-data") as running:
