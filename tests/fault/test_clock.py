@@ -21,6 +21,7 @@ READS_THE_WALL_CLOCK = {
     "bench/": "a browser's moments are compared",
     "cli.py": "tickets and codes are dated",
     "demo/ward.py": "tickets and codes are dated",
+    "desk/auditor.py": "what is entered is dated",
     "desk/certificate.py": "certificates are dated",
     "desk/doors.py": "tickets and codes are dated",
     "desk/relay.py": "fencing numbers rise also across restarts; once, at the start",
