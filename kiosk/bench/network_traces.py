@@ -1,0 +1,107 @@
+"""Simulated networks: when each of a sender's packets arrives. Pure; the same seed draws the same network.
+
+The words are netem's: ``delay 25ms 25ms`` is 25 ms with 25 ms of jitter, each packet by itself, so that they also
+overtake each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+PACKET_S = 0.02
+PATH_S = 0.01
+CLEAN_JITTER_S = 0.002
+JITTER_S = 0.025
+OUTAGE_S = 0.3
+OUTAGE_EVERY_S = 10.0
+BACKLOG_PACE_S = 0.0005
+"""Between packets that waited for each other."""
+WIFI_EVERY_S = 1.5
+WIFI_PAUSE_S = (0.03, 0.15)
+WIFI_LOSS = 0.01
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Packet *index* of the sender arrives *at* seconds after the first was sent."""
+
+    index: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What arrives, in the order in which it does. ``outages``: when each ended, in seconds."""
+
+    name: str
+    arrivals: Sequence[Arrival]
+    outages: Sequence[float] = ()
+
+
+def traces(*, packets: int, seed: int) -> list[Trace]:
+    """Every kind of network, for *packets* of 20 ms."""
+    made = [_trace("clean", packets, _clean, Random(f"{seed} clean"))]
+    for per_cent in (1, 5, 10, 20):
+        lossy = _lossy(per_cent / 100)
+        made.append(_trace(f"{per_cent} % loss + 25 ms jitter", packets, lossy, Random(f"{seed} {per_cent}")))
+    made.append(_outages("300 ms outage, lost", packets, Random(f"{seed} lost"), is_lost=True))
+    made.append(_outages("300 ms outage, late", packets, Random(f"{seed} late"), is_lost=False))
+    made.append(_wifi(packets, Random(f"{seed} wifi")))
+    return made
+
+
+_Transit = Callable[[Random], float | None]
+"""The seconds a packet is under way; ``None``: for ever."""
+
+
+def _clean(chance: Random) -> float | None:
+    return PATH_S + chance.uniform(0, CLEAN_JITTER_S)
+
+
+def _lossy(part: float) -> _Transit:
+    def transit(chance: Random) -> float | None:
+        return None if chance.random() < part else PATH_S + JITTER_S + chance.uniform(-JITTER_S, JITTER_S)
+
+    return transit
+
+
+def _trace(name: str, packets: int, transit: _Transit, chance: Random) -> Trace:
+    drawn = ((index, transit(chance)) for index in range(packets))
+    return Trace(name, _ordered([Arrival(index, index * PACKET_S + way) for index, way in drawn if way is not None]))
+
+
+def _outages(name: str, packets: int, chance: Random, *, is_lost: bool) -> Trace:
+    ends = [
+        number * OUTAGE_EVERY_S + OUTAGE_S for number in range(1, int((packets * PACKET_S - 3) / OUTAGE_EVERY_S) + 1)
+    ]
+    arrivals: list[Arrival] = []
+    for index in range(packets):
+        at = index * PACKET_S + PATH_S + chance.uniform(0, CLEAN_JITTER_S)
+        end = next((end for end in ends if end - OUTAGE_S <= at < end), None)
+        if end is None:
+            arrivals.append(Arrival(index, at))
+        elif not is_lost:
+            arrivals.append(Arrival(index, end + (at - end + OUTAGE_S) / PACKET_S * BACKLOG_PACE_S))
+    return Trace(name, _ordered(arrivals), ends)
+
+
+def _wifi(packets: int, chance: Random) -> Trace:
+    arrivals: list[Arrival] = []
+    pause_begins = free_at = chance.expovariate(1 / WIFI_EVERY_S)
+    for index in range(packets):
+        at = index * PACKET_S + PATH_S + chance.uniform(0, CLEAN_JITTER_S)
+        while at >= pause_begins:
+            free_at = pause_begins + chance.uniform(*WIFI_PAUSE_S)
+            pause_begins = free_at + chance.expovariate(1 / WIFI_EVERY_S)
+        if at < free_at:
+            at = free_at + BACKLOG_PACE_S
+            free_at = at
+        if chance.random() >= WIFI_LOSS:
+            arrivals.append(Arrival(index, at))
+    return Trace("Wi-Fi pauses of 30 to 150 ms, 1 % loss", _ordered(arrivals))
+
+
+def _ordered(arrivals: list[Arrival]) -> list[Arrival]:
+    return sorted(arrivals, key=lambda arrival: arrival.at)

@@ -1,0 +1,116 @@
+"""Speech made a little shorter or longer at the same pitch, so that nobody hears it. Pure; mono, 16 bit, 48 kHz.
+
+Theory of operation (WSOLA, as NetEQ's "accelerate" and "preemptive expand")
+===========================================================================
+
+Voiced speech repeats itself every pitch period. Where a piece is most like the piece one *lag* later, one period is
+left out, or played twice, and the seam is cross-faded. The lag is looked for between 2.5 and 15 ms (400 to 67 Hz)
+at a quarter of the rate, then to the sample. A seam is made only where both sides are alike (their normalised
+correlation is high) or too quiet to be noticed; elsewhere the sound is left as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiosk.hardware.sound import SAMPLE_RATE, Block
+
+SHORTEN_SAMPLES = SAMPLE_RATE * 40 // 1000
+"""What :func:`shorter` wants: room for the longest lag and the seam, and some to choose from."""
+MIN_LAG = SAMPLE_RATE * 5 // 2000
+MAX_LAG = SAMPLE_RATE * 15 // 1000
+OVERLAP = SAMPLE_RATE * 10 // 1000
+"""The seam."""
+SHORT_OVERLAP = SAMPLE_RATE * 5 // 1000
+"""The seam where there are but 20 ms to work on."""
+COARSE = 4
+"""Samples of the first search's grid."""
+ALIKE = 0.9
+"""For a seam that is not noticed."""
+ROUGHLY_ALIKE = 0.5
+"""For one that is better than sound left out."""
+QUIET_RMS = 60.0
+"""-55 dBFS."""
+
+_Wide = NDArray[np.float32]
+
+
+def shorter(sound: Block, *, hurry: bool = False) -> Block:
+    """*sound* (``SHORTEN_SAMPLES`` or more) without one pitch period, or as it is when that would be heard.
+
+    *hurry* takes out more, and takes a rougher seam for it.
+    """
+    found = _best_lag(sound, OVERLAP, hurry=hurry)
+    if found is None:
+        return sound
+    start, lag = found
+    seam = _cross_fade(sound[start : start + OVERLAP], sound[start + lag : start + lag + OVERLAP])
+    return np.concatenate([sound[:start], seam, sound[start + lag + OVERLAP :]])
+
+
+def longer(sound: Block) -> Block:
+    """*sound* (20 ms or more) with one pitch period twice, or as it is when that would be heard."""
+    found = _best_lag(sound, SHORT_OVERLAP, hurry=False)
+    if found is None:
+        return sound
+    start, lag = found
+    seam = _cross_fade(sound[start + lag : start + lag + SHORT_OVERLAP], sound[start : start + SHORT_OVERLAP])
+    return np.concatenate([sound[: start + lag], seam, sound[start + SHORT_OVERLAP :]])
+
+
+def joined(before: Block, after: Block) -> Block:
+    """*after*, whose beginning is cross-faded with *before*, which would have gone on there."""
+    length = min(len(before), len(after))
+    return np.concatenate([_cross_fade(before[:length], after[:length]), after[length:]])
+
+
+def faded(sound: Block, *, begins: float, ends: float) -> Block:
+    """*sound* with a gain that goes evenly from *begins* to *ends* (0 to 1)."""
+    gain = np.linspace(begins, ends, len(sound), endpoint=False, dtype=np.float32)
+    return (sound * gain).astype(np.int16)
+
+
+def _cross_fade(out: Block, into: Block) -> Block:
+    weight = (np.arange(len(out), dtype=np.float32) + 0.5) / max(1, len(out))
+    return np.rint(out * (1 - weight) + into * weight).astype(np.int16)
+
+
+def _best_lag(sound: Block, overlap: int, *, hurry: bool) -> tuple[int, int] | None:
+    """Where to seam, and the lag; ``None``: nowhere."""
+    max_lag = min(MAX_LAG, len(sound) - overlap)
+    if max_lag < MIN_LAG:
+        return None
+    wide = sound.astype(np.float32)
+    # Where it is quietest within the spare samples, the seam matters least.
+    start = _quietest(wide, overlap, spare=len(sound) - overlap - max_lag)
+    piece = wide[start : start + overlap]
+    reach = wide[start : start + overlap + max_lag]
+    if float(np.sqrt(np.mean(np.square(reach)))) < QUIET_RMS:
+        return start, max_lag
+    coarse = _likeness(piece[::COARSE], reach[::COARSE])
+    first = MIN_LAG // COARSE
+    usable = coarse[first:]
+    wanted = ROUGHLY_ALIKE if hurry else ALIKE
+    # The longest of the good ones when there is much to take back, else the best.
+    good = np.flatnonzero(usable >= max(wanted, float(usable.max()) - 0.05)) if hurry else np.empty(0, np.int64)
+    near = (int(good[-1]) if len(good) else int(np.argmax(usable))) + first
+    low = max(MIN_LAG, (near - 1) * COARSE)
+    fine = _likeness(piece, reach[low : min(max_lag, (near + 1) * COARSE) + overlap])
+    best = int(np.argmax(fine))
+    return (start, low + best) if fine[best] >= wanted else None
+
+
+def _quietest(wide: _Wide, overlap: int, *, spare: int) -> int:
+    starts = range(0, spare + 1, overlap // 4)
+    return min(starts, key=lambda start: float(np.square(wide[start : start + overlap]).sum()))
+
+
+def _likeness(piece: _Wide, reach: _Wide) -> _Wide:
+    """The normalised correlation of *piece* with each place in *reach*, -1 to 1."""
+    products = np.correlate(reach, piece, mode="valid")
+    squares = np.concatenate([np.zeros(1), np.cumsum(np.square(reach, dtype=np.float64))])
+    energy = squares[len(piece) :] - squares[: -len(piece)]
+    own = float(np.square(piece, dtype=np.float64).sum())
+    likeness: _Wide = (products / np.sqrt(np.maximum(energy * own, 1.0))).astype(np.float32)
+    return likeness
