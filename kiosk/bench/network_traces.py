@@ -16,11 +16,17 @@ CLEAN_JITTER_S = 0.002
 JITTER_S = 0.025
 OUTAGE_S = 0.3
 OUTAGE_EVERY_S = 10.0
+RECOVERY_S = 3.0
+"""What is at least sent after an outage."""
 BACKLOG_PACE_S = 0.0005
 """Between packets that waited for each other."""
 WIFI_EVERY_S = 1.5
 WIFI_PAUSE_S = (0.03, 0.15)
 WIFI_LOSS = 0.01
+
+CLEAN = "clean"
+OUTAGE_LOST, OUTAGE_LATE = "300 ms outages, lost", "300 ms outages, late"
+WIFI = "Wi-Fi: pauses of 30 to 150 ms, 1 % loss"
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,20 @@ class Trace:
     outages: Sequence[float] = ()
 
 
-def traces(*, packets: int, seed: int) -> list[Trace]:
+def traces(*, packets: int, chance: Random) -> list[Trace]:
     """Every kind of network, for *packets* of 20 ms."""
-    made = [_trace("clean", packets, _clean, Random(f"{seed} clean"))]
+    made = [_trace(CLEAN, packets, _clean, chance)]
     for per_cent in (1, 5, 10, 20):
-        lossy = _lossy(per_cent / 100)
-        made.append(_trace(f"{per_cent} % loss + 25 ms jitter", packets, lossy, Random(f"{seed} {per_cent}")))
-    made.append(_outages("300 ms outage, lost", packets, Random(f"{seed} lost"), is_lost=True))
-    made.append(_outages("300 ms outage, late", packets, Random(f"{seed} late"), is_lost=False))
-    made.append(_wifi(packets, Random(f"{seed} wifi")))
+        made.append(_trace(lossy(per_cent), packets, _lossy(per_cent / 100), chance))
+    made.append(_outages(OUTAGE_LOST, packets, chance, is_lost=True))
+    made.append(_outages(OUTAGE_LATE, packets, chance, is_lost=False))
+    made.append(_wifi(packets, chance))
     return made
+
+
+def lossy(per_cent: int) -> str:
+    """The name of the network that loses so much."""
+    return f"{per_cent} % loss, 25 ms jitter"
 
 
 _Transit = Callable[[Random], float | None]
@@ -69,13 +79,13 @@ def _lossy(part: float) -> _Transit:
 
 def _trace(name: str, packets: int, transit: _Transit, chance: Random) -> Trace:
     drawn = ((index, transit(chance)) for index in range(packets))
-    return Trace(name, _ordered([Arrival(index, index * PACKET_S + way) for index, way in drawn if way is not None]))
+    arrivals = [Arrival(index, index * PACKET_S + way) for index, way in drawn if way is not None]
+    return Trace(name, _ordered(arrivals))
 
 
 def _outages(name: str, packets: int, chance: Random, *, is_lost: bool) -> Trace:
-    ends = [
-        number * OUTAGE_EVERY_S + OUTAGE_S for number in range(1, int((packets * PACKET_S - 3) / OUTAGE_EVERY_S) + 1)
-    ]
+    outages = int((packets * PACKET_S - RECOVERY_S) / OUTAGE_EVERY_S)
+    ends = [number * OUTAGE_EVERY_S + OUTAGE_S for number in range(1, outages + 1)]
     arrivals: list[Arrival] = []
     for index in range(packets):
         at = index * PACKET_S + PATH_S + chance.uniform(0, CLEAN_JITTER_S)
@@ -100,7 +110,7 @@ def _wifi(packets: int, chance: Random) -> Trace:
             free_at = at
         if chance.random() >= WIFI_LOSS:
             arrivals.append(Arrival(index, at))
-    return Trace("Wi-Fi pauses of 30 to 150 ms, 1 % loss", _ordered(arrivals))
+    return Trace(WIFI, _ordered(arrivals))
 
 
 def _ordered(arrivals: list[Arrival]) -> list[Arrival]:

@@ -58,7 +58,8 @@ class PlainDecoder:
     """PyAV's decoder, which knows neither concealment nor FEC: the last 20 ms again, ever quieter."""
 
     def __init__(self) -> None:
-        self.reset()
+        self._codec = _new_codec()
+        self._last: Block = np.zeros(MAX_KEPT, np.int16)
 
     def decode(self, payload: bytes) -> Block:
         """The sound of *payload*. Raises :exc:`MediaError`."""
@@ -87,11 +88,15 @@ class PlainDecoder:
 
     def reset(self) -> None:
         """Forget what was before."""
-        self._codec: av.AudioCodecContext = av.CodecContext.create("libopus", "r")
-        self._codec.sample_rate = SAMPLE_RATE
-        self._codec.layout = "mono"
-        self._codec.format = "s16"
-        self._last: Block = np.zeros(MAX_KEPT, np.int16)
+        self._codec, self._last = _new_codec(), np.zeros(MAX_KEPT, np.int16)
+
+
+def _new_codec() -> av.AudioCodecContext:
+    codec: av.AudioCodecContext = av.CodecContext.create("libopus", "r")
+    codec.sample_rate = SAMPLE_RATE
+    codec.layout = "mono"
+    codec.format = "s16"
+    return codec
 
 
 def _mono(frame: av.AudioFrame) -> Block:

@@ -1,8 +1,8 @@
 """What an Opus packet says of itself without being decoded: how long it sounds, whether it mends the one before.
 
-Pure. Source: RFC 6716 §3.1 (the first byte), §3.2 (frames in a packet), §4.2.3 to §4.2.4 (the bits that begin a SILK
-frame: one of voice activity for each 20 ms, then one that says whether a low-rate copy of the packet before is in
-it; both come first, so they are the top bits of the first frame's first byte).
+Pure. Source: RFC 6716 §3.1 (the first byte), §3.2 (frames in a packet), §4.2.3 to §4.2.4 (the bits that begin a
+SILK frame: one of voice activity for each 20 ms, then one that says whether a low-rate copy of the packet before is
+in it; both come first, so they are the top bits of the first frame's first byte).
 """
 
 from __future__ import annotations

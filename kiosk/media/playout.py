@@ -6,26 +6,27 @@ Theory of operation
 Packets come unevenly, out of order, twice, late, or never; the speaker pulls 20 ms every 20 ms. In between waits
 as much sound as the unevenness needs (:mod:`kiosk.media.jitter`) and no more: a conversation dies of delay.
 
-Words. Positions are RTP time stamps, unwrapped, at 48 kHz. ``due`` is the position of the next sample to decode. The
-*delay* is how long after the quickest packet's arrival a sample is heard; a packet that is later than that is late.
-The delay is exact between pulls, grows when the speaker pulls and ``due`` stands still, and shrinks when ``due``
-goes on and the speaker is given less.
+Words. Positions are RTP time stamps, unwrapped, at 48 kHz. ``due`` is the position of the next sample to decode.
+The *delay* is how long after the quickest packet's arrival a sample is heard; a packet that is later than that is
+late. The delay grows when the speaker is given sound and ``due`` stands still, and shrinks when ``due`` goes on and
+the speaker is given less. The speaker's own unevenness counts like the network's: its earliest pulls are what sound
+must be in time for.
 
 Rule 1. What is due is decoded, each packet at most once, in the order of its time stamps.
 
 Rule 2. *A hole*: what is due is missing and later sound is here. The later packet's own copy of what is missing
 (in-band FEC) mends it; else it is concealed. ``due`` goes on, and what comes for the hole now is late.
 
-Rule 3. *Nothing here*: it is concealed while ``due`` stands still, for the packet may only be late, and then nothing
-of it is lost. The concealed time is credited to the hole when a later packet shows that there is one, so that
-a loss adds no delay. After ``CONCEAL_S`` concealment is noise: silence. After ``STALL_S`` playout begins anew.
+Rule 3. *Nothing here*: it is concealed while ``due`` stands still, for the packet may only be late, and then
+nothing of it is lost. The concealed time is credited to the hole when a later packet shows that there is one, so
+that a loss adds no delay. After ``CONCEAL_S`` concealment is noise: silence. After ``STALL_S`` playout begins anew.
 
 Rule 4. Delay above the target is taken back by playing faster, much faster when there is much of it (the shell
 does so where it is hardly heard and tells how much it was). What cannot be taken back within ``PATIENCE_S``, or
 is more than ``HARD_LIMIT_S``, is skipped. Delay below the target is made by playing slower.
 
-Rule 5. A hole in the time stamps without one in the sequence is the sender's own silence (DTX, a muted track): comfort
-noise or silence, and where there is delay to take back it is shortened.
+Rule 5. A hole in the time stamps without one in the sequence is the sender's own silence (DTX, a muted track):
+comfort noise or silence, and where there is delay to take back it is shortened.
 
 Rule 6. Another SSRC, or a new packet more than ``JUMP_S`` off its time, begins a new stream.
 
@@ -61,11 +62,12 @@ MIN_TARGET_S = 0.02
 """A packet's length: less, and each loss is noticed only when it should be heard."""
 MAX_TARGET_S = 0.1
 """With the pull's own grain within the budget of 120 ms at 5 % loss (design §6)."""
-LOSSY = 0.01
-"""From this part of packets lost on, it is worth a packet's length to wait for the copies that mend."""
+LOSSY, CLEAN = 0.02, 0.01
+"""From the one part of packets lost on, and until the other, it is worth a packet's length to wait for the copies
+that mend."""
 LOSS_OF = 250
 """Packets that the loss is reckoned from: 5 s."""
-FASTER_ABOVE_S = 0.012
+FASTER_ABOVE_S = 0.008
 FASTEST_ABOVE_S = 0.06
 SLOWER_BELOW_S = 0.01
 """How far from the target the delay may be; a stretch changes it by 2.5 to 15 ms."""
@@ -211,7 +213,7 @@ class Playout:
         self._skipped = False
         self._fresh = True
         self._last: _Waiting | None = None
-        self._mends_seen = False
+        self._mends_seen = self._is_lossy = False
 
     # -- packets in
 
@@ -246,6 +248,7 @@ class Playout:
         self._counts.unique += 1
         self._jitter.arrived(at=packet.at, transit_s=transit)
         self._mends_seen = self._mends_seen or opus.mends
+        self._is_lossy = self._loss > (CLEAN if self._is_lossy else LOSSY)
         if self._due is not None and position < self._due:
             self._counts.late += 1
             return
@@ -400,7 +403,10 @@ class Playout:
     def _settle(self) -> None:
         """Credit what was filled while nothing was here to the hole that has shown itself."""
         if self._held and self._waiting and self._due is not None:
-            self._go_on(min(self._held, min(self._waiting) - self._due))
+            hole = min(self._waiting) - self._due
+            if self._held > hole:
+                self._over_since = None  # the delay has just grown by a burst; it is given its time
+            self._go_on(min(self._held, hole))
             self._held = 0
 
     def _shorten(self, most: int) -> None:
@@ -425,7 +431,7 @@ class Playout:
         if not self._jitter:
             return START_S
         wait = self._jitter.wait_s
-        if self._mends_seen and self._loss > LOSSY:
+        if self._mends_seen and self._is_lossy:
             wait += STEP / RTP_CLOCK
         return min(MAX_TARGET_S, max(MIN_TARGET_S, wait))
 
