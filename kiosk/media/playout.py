@@ -7,10 +7,11 @@ Packets come unevenly, out of order, twice, late, or never; the speaker pulls 20
 as much sound as the unevenness needs (:mod:`kiosk.media.jitter`) and no more: a conversation dies of delay.
 
 Words. Positions are RTP time stamps, unwrapped, at 48 kHz. ``due`` is the position of the next sample to decode.
-The *delay* is how long after the quickest packet's arrival a sample is heard; a packet that is later than that is
-late. The delay grows when the speaker is given sound and ``due`` stands still, and shrinks when ``due`` goes on and
-the speaker is given less. The speaker's own unevenness counts like the network's: its earliest pulls are what sound
-must be in time for.
+Its *wait* is how long after a packet as quick as the quickest would have come it is needed for a pull; a packet that
+is later than that is late. The wait grows when the speaker is given sound and ``due`` stands still, and shrinks when
+``due`` goes on and the speaker is given less. It is measured by the earliest of the speaker's late pulls: its
+unevenness counts like the network's. What was decoded and is not given yet (the *rest*, less than a pull) is delay
+as well. Pulls and packets come 20 ms apart, so the wait changes in steps of 20 ms and the rest is what is in between.
 
 Rule 1. What is due is decoded, each packet at most once, in the order of its time stamps.
 
@@ -21,9 +22,10 @@ Rule 3. *Nothing here*: it is concealed while ``due`` stands still, for the pack
 nothing of it is lost. The concealed time is credited to the hole when a later packet shows that there is one, so
 that a loss adds no delay. After ``CONCEAL_S`` concealment is noise: silence. After ``STALL_S`` playout begins anew.
 
-Rule 4. Delay above the target is taken back by playing faster, much faster when there is much of it (the shell
-does so where it is hardly heard and tells how much it was). What cannot be taken back within ``PATIENCE_S``, or
-is more than ``HARD_LIMIT_S``, is skipped. Delay below the target is made by playing slower.
+Rule 4. The rest, and whole steps of wait above the target, are taken back by playing faster, much faster when
+there is much of it (the shell does so where it is hardly heard and tells how much it was). What cannot be taken
+back within ``PATIENCE_S``, or is more than ``HARD_LIMIT_S``, is skipped. A wait below the target is lengthened by
+playing slower.
 
 Rule 5. A hole in the time stamps without one in the sequence is the sender's own silence (DTX, a muted track):
 comfort noise or silence, and where there is delay to take back it is shortened.
@@ -48,6 +50,7 @@ The shell: at each pull :meth:`Playout.pull`, then :meth:`Playout.next` until it
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -58,19 +61,20 @@ STEP = RTP_CLOCK // 50
 """Samples in one concealment: 20 ms."""
 START_S = 0.04
 """The first packet's wait, before anything is known of the network."""
-MIN_TARGET_S = 0.02
-"""A packet's length: less, and each loss is noticed only when it should be heard."""
-MAX_TARGET_S = 0.1
-"""With the pull's own grain within the budget of 120 ms at 5 % loss (design §6)."""
+MIN_TARGET_S = 0.01
+"""Threads are late by a few milliseconds now and then."""
+MAX_TARGET_S = 0.09
+"""With a pull's length of rest within the budget of 120 ms at 5 % loss (design §6)."""
 LOSSY, CLEAN = 0.02, 0.01
 """From the one part of packets lost on, and until the other, it is worth a packet's length to wait for the copies
 that mend."""
 LOSS_OF = 250
 """Packets that the loss is reckoned from: 5 s."""
-FASTER_ABOVE_S = 0.008
+FASTER_ABOVE_S = 0.0025
+"""The least that a stretch can take out."""
 FASTEST_ABOVE_S = 0.06
-SLOWER_BELOW_S = 0.01
-"""How far from the target the delay may be; a stretch changes it by 2.5 to 15 ms."""
+SLOWER_BELOW_S = 0.005
+"""The target moves a little all the time."""
 OVER_S = 0.03
 PATIENCE_S = 1.2
 """With so much over the target for so long, sound is skipped: back under the bound within 2 s of any burst."""
@@ -88,12 +92,23 @@ PAUSE_S = 0.1
 
 
 class Pace(enum.Enum):
-    """How the next pull should be played."""
+    """How to play."""
 
     NORMAL = "normal"
     FASTER = "faster"
     FASTEST = "fastest"
     SLOWER = "slower"
+
+
+@dataclass(frozen=True)
+class Tempo:
+    """How the next pull should be played, and how many samples may be taken out by it."""
+
+    pace: Pace
+    most: int = 0
+
+
+STEADY = Tempo(Pace.NORMAL)
 
 
 @dataclass(frozen=True)
@@ -208,7 +223,7 @@ class Playout:
         self._start_at: float | None = None
         self._due: int | None = None
         self._held = self._concealed_in_row = 0
-        self._excess_s = 0.0
+        self._spare_s = 0.0
         self._over_since: float | None = None
         self._skipped = False
         self._fresh = True
@@ -265,7 +280,7 @@ class Playout:
 
     # -- sound out
 
-    def pull(self, *, at: float, samples: int, rest: int) -> Pace:
+    def pull(self, *, at: float, samples: int, rest: int) -> Tempo:
         """The speaker takes *samples* now; *rest* of those decoded before are left. How should it be played?"""
         if self._pulled_at is not None and at - self._pulled_at > PAUSE_S:
             self._pulse.clear()
@@ -274,18 +289,20 @@ class Playout:
         self._given += samples
         if not self._playing:
             self._try_to_start(at)
-            return Pace.NORMAL
+            return STEADY
         if self._held >= STALL_S * RTP_CLOCK and not self._waiting:
             self._playing, self._start_at, self._held = False, None, 0
-            return Pace.NORMAL
-        if not self._waiting:
-            return Pace.NORMAL
+            return STEADY
+        if not self._waiting or rest >= samples:
+            return STEADY
         self._settle()
-        self._excess_s = self._delay_s(samples, rest) - self._target_s
-        if self._has_patience(at):
-            return _pace(self._excess_s)
-        self._take_back()
-        return Pace.NORMAL
+        self._spare_s = self._wait_s(samples, rest) - self._target_s
+        grain_s = samples / RTP_CLOCK
+        excess_s = rest / RTP_CLOCK + math.floor(self._spare_s / grain_s) * grain_s
+        if self._has_patience(at, excess_s):
+            return _tempo(self._spare_s, excess_s)
+        self._take_back(excess_s)
+        return STEADY
 
     @property
     def ready(self) -> bool:
@@ -411,8 +428,8 @@ class Playout:
 
     def _shorten(self, most: int) -> None:
         """Take delay back from the sender's own silence."""
-        samples = min(most, round(max(0.0, self._excess_s) * RTP_CLOCK))
-        self._excess_s -= samples / RTP_CLOCK
+        samples = min(most, round(max(0.0, self._spare_s) * RTP_CLOCK))
+        self._spare_s -= samples / RTP_CLOCK
         self._counts.accelerated += samples
         self._go_on(samples)
 
@@ -420,11 +437,13 @@ class Playout:
         assert self._due is not None
         self._due += samples
 
-    def _delay_s(self, samples: int, rest: int) -> float:
+    def _wait_s(self, samples: int, rest: int) -> float:
+        """Of the last packet that the pull, which takes *samples*, needs beyond *rest*."""
         assert self._due is not None
+        length = self._last.opus.samples if self._last is not None else STEP
+        needed = self._due + (samples - rest - 1) // length * length
         given_s = (self._given - samples) / RTP_CLOCK
-        heard_s = (self._due - rest) / RTP_CLOCK
-        return min(self._pulse) + given_s - heard_s - self._jitter.least_transit_s
+        return min(self._pulse) + given_s - needed / RTP_CLOCK - self._jitter.least_transit_s
 
     @property
     def _target_s(self) -> float:
@@ -441,19 +460,19 @@ class Playout:
         span = max(self._known) - min(self._known) + 1
         return 1 - len(self._known) / span
 
-    def _has_patience(self, at: float) -> bool:
-        if self._excess_s <= OVER_S:
+    def _has_patience(self, at: float, excess_s: float) -> bool:
+        if excess_s <= OVER_S:
             self._over_since = None
             return True
         if self._over_since is None:
             self._over_since = at
-        return at - self._over_since < PATIENCE_S and self._excess_s < HARD_LIMIT_S
+        return at - self._over_since < PATIENCE_S and excess_s < HARD_LIMIT_S
 
-    def _take_back(self) -> None:
-        """Skip whole packets, at most the excess of them."""
+    def _take_back(self, excess_s: float) -> None:
+        """Skip whole packets, at most *excess_s* of them."""
         assert self._due is not None
         self._over_since = None
-        reach = self._due + self._excess_s * RTP_CLOCK
+        reach = self._due + excess_s * RTP_CLOCK
         within = [position for position in self._waiting if self._due < position <= reach]
         if within:
             self._skip_to(max(within))
@@ -485,14 +504,11 @@ class _Counts:
     delay_s: float = 0.0
 
 
-def _pace(excess_s: float) -> Pace:
-    if excess_s > FASTEST_ABOVE_S:
-        return Pace.FASTEST
-    if excess_s > FASTER_ABOVE_S:
-        return Pace.FASTER
-    if excess_s < -SLOWER_BELOW_S:
-        return Pace.SLOWER
-    return Pace.NORMAL
+def _tempo(spare_s: float, excess_s: float) -> Tempo:
+    if excess_s >= FASTER_ABOVE_S:
+        pace = Pace.FASTEST if excess_s > FASTEST_ABOVE_S else Pace.FASTER
+        return Tempo(pace, most=int(excess_s * RTP_CLOCK))
+    return Tempo(Pace.SLOWER) if spare_s < -SLOWER_BELOW_S else STEADY
 
 
 def _unwrap(value: int, near: int | None, bits: int) -> int:

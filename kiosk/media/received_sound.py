@@ -27,6 +27,7 @@ from kiosk.media.playout import (
     Report,
     Silence,
     Step,
+    Tempo,
 )
 from kiosk.media.stretch import SHORTEN_SAMPLES, faded, joined, longer, shorter
 
@@ -61,8 +62,9 @@ class ReceivedSound:
     def pull(self, *, at: float, samples: int = BLOCK_SAMPLES) -> Block:
         """The next *samples*; never raises, never waits for the network. Any thread."""
         with self._lock:
-            pace = self._playout.pull(at=at, samples=samples, rest=len(self._rest))
-            self._change_pace(pace, at)
+            tempo = self._playout.pull(at=at, samples=samples, rest=len(self._rest))
+            if tempo.pace is not Pace.NORMAL:
+                self._stretch(tempo, samples, at)
             while len(self._rest) < samples:
                 self._append(at)
             given, self._rest = self._rest[:samples], self._rest[samples:]
@@ -74,19 +76,18 @@ class ReceivedSound:
         with self._lock:
             return self._playout.report
 
-    def _change_pace(self, pace: Pace, at: float) -> None:
-        if pace is Pace.NORMAL:
-            return
-        wanted = BLOCK_SAMPLES if pace is Pace.SLOWER else SHORTEN_SAMPLES
+    def _stretch(self, tempo: Tempo, samples: int, at: float) -> None:
+        # More than the pull needs is decoded only where more than the rest is to be taken out.
+        wanted = SHORTEN_SAMPLES if tempo.most > len(self._rest) else samples
         while len(self._rest) < wanted and self._playout.ready:
             self._append(at)
-        if len(self._rest) < wanted:
-            return
         before = len(self._rest)
-        if pace is Pace.SLOWER:
+        if before < samples:
+            return
+        if tempo.pace is Pace.SLOWER:
             self._rest = longer(self._rest)
         else:
-            self._rest = shorter(self._rest, hurry=pace is Pace.FASTEST)
+            self._rest = shorter(self._rest, most=tempo.most, hurry=tempo.pace is Pace.FASTEST)
         self._playout.stretched(before - len(self._rest))
 
     def _append(self, at: float) -> None:

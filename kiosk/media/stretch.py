@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kiosk.hardware.sound import SAMPLE_RATE, Block
 
 SHORTEN_SAMPLES = SAMPLE_RATE * 40 // 1000
-"""What :func:`shorter` wants: room for the longest lag and the seam, and some to choose from."""
+"""Room for the longest lag and the seam, and some to choose from."""
 MIN_LAG = SAMPLE_RATE * 5 // 2000
 MAX_LAG = SAMPLE_RATE * 15 // 1000
 OVERLAP = SAMPLE_RATE * 10 // 1000
@@ -36,12 +36,13 @@ QUIET_RMS = 60.0
 _Wide = NDArray[np.float32]
 
 
-def shorter(sound: Block, *, hurry: bool = False) -> Block:
-    """*sound* (``SHORTEN_SAMPLES`` or more) without one pitch period, or as it is when that would be heard.
+def shorter(sound: Block, *, most: int = MAX_LAG, hurry: bool = False) -> Block:
+    """*sound* without one pitch period, of *most* samples, or as it is when that would be heard.
 
-    *hurry* takes out more, and takes a rougher seam for it.
+    The longer it is, the better; ``SHORTEN_SAMPLES`` are enough. *hurry* takes out more, and takes a rougher seam
+    for it.
     """
-    found = _best_lag(sound, OVERLAP, hurry=hurry)
+    found = _best_lag(sound, OVERLAP, most=min(most, MAX_LAG), hurry=hurry)
     if found is None:
         return sound
     start, lag = found
@@ -51,7 +52,7 @@ def shorter(sound: Block, *, hurry: bool = False) -> Block:
 
 def longer(sound: Block) -> Block:
     """*sound* (20 ms or more) with one pitch period twice, or as it is when that would be heard."""
-    found = _best_lag(sound, SHORT_OVERLAP, hurry=False)
+    found = _best_lag(sound, SHORT_OVERLAP, most=MAX_LAG, hurry=False)
     if found is None:
         return sound
     start, lag = found
@@ -76,9 +77,9 @@ def _cross_fade(out: Block, into: Block) -> Block:
     return np.rint(out * (1 - weight) + into * weight).astype(np.int16)
 
 
-def _best_lag(sound: Block, overlap: int, *, hurry: bool) -> tuple[int, int] | None:
-    """Where to seam, and the lag; ``None``: nowhere."""
-    max_lag = min(MAX_LAG, len(sound) - overlap)
+def _best_lag(sound: Block, overlap: int, *, most: int, hurry: bool) -> tuple[int, int] | None:
+    """Where to seam, and the lag, of *most* samples; ``None``: nowhere."""
+    max_lag = min(most, len(sound) - overlap)
     if max_lag < MIN_LAG:
         return None
     wide = sound.astype(np.float32)
