@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
+from typing import Protocol
 
 PACKET_S = 0.02
 PATH_S = 0.01
@@ -29,6 +29,19 @@ OUTAGE_LOST, OUTAGE_LATE = "300 ms outages, lost", "300 ms outages, late"
 WIFI = "Wi-Fi: pauses of 30 to 150 ms, 1 % loss"
 
 
+class Chance(Protocol):
+    """What is drawn from: a seeded ``random.Random``."""
+
+    def random(self) -> float:
+        """0 to 1."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """*a* to *b*."""
+
+    def expovariate(self, lambd: float) -> float:
+        """Exponential, 1 / *lambd* on average."""
+
+
 @dataclass(frozen=True)
 class Arrival:
     """Packet *index* of the sender arrives *at* seconds after the first was sent."""
@@ -46,7 +59,7 @@ class Trace:
     outages: Sequence[float] = ()
 
 
-def traces(*, packets: int, chance: Random) -> list[Trace]:
+def traces(*, packets: int, chance: Chance) -> list[Trace]:
     """Every kind of network, for *packets* of 20 ms."""
     made = [_trace(CLEAN, packets, _clean, chance)]
     for per_cent in (1, 5, 10, 20):
@@ -62,28 +75,28 @@ def lossy(per_cent: int) -> str:
     return f"{per_cent} % loss, 25 ms jitter"
 
 
-_Transit = Callable[[Random], float | None]
+_Transit = Callable[[Chance], float | None]
 """The seconds a packet is under way; ``None``: for ever."""
 
 
-def _clean(chance: Random) -> float | None:
+def _clean(chance: Chance) -> float | None:
     return PATH_S + chance.uniform(0, CLEAN_JITTER_S)
 
 
 def _lossy(part: float) -> _Transit:
-    def transit(chance: Random) -> float | None:
+    def transit(chance: Chance) -> float | None:
         return None if chance.random() < part else PATH_S + JITTER_S + chance.uniform(-JITTER_S, JITTER_S)
 
     return transit
 
 
-def _trace(name: str, packets: int, transit: _Transit, chance: Random) -> Trace:
+def _trace(name: str, packets: int, transit: _Transit, chance: Chance) -> Trace:
     drawn = ((index, transit(chance)) for index in range(packets))
     arrivals = [Arrival(index, index * PACKET_S + way) for index, way in drawn if way is not None]
     return Trace(name, _ordered(arrivals))
 
 
-def _outages(name: str, packets: int, chance: Random, *, is_lost: bool) -> Trace:
+def _outages(name: str, packets: int, chance: Chance, *, is_lost: bool) -> Trace:
     outages = int((packets * PACKET_S - RECOVERY_S) / OUTAGE_EVERY_S)
     ends = [number * OUTAGE_EVERY_S + OUTAGE_S for number in range(1, outages + 1)]
     arrivals: list[Arrival] = []
@@ -97,9 +110,9 @@ def _outages(name: str, packets: int, chance: Random, *, is_lost: bool) -> Trace
     return Trace(name, _ordered(arrivals), ends)
 
 
-def _wifi(packets: int, chance: Random) -> Trace:
+def _wifi(packets: int, chance: Chance) -> Trace:
     arrivals: list[Arrival] = []
-    pause_begins = free_at = chance.expovariate(1 / WIFI_EVERY_S)
+    pause_begins, free_at = chance.expovariate(1 / WIFI_EVERY_S), 0.0
     for index in range(packets):
         at = index * PACKET_S + PATH_S + chance.uniform(0, CLEAN_JITTER_S)
         while at >= pause_begins:

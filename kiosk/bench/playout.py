@@ -40,7 +40,7 @@ from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE, Block
 from kiosk.hardware.speaker import QUEUE_BLOCKS
 from kiosk.media.aiortc_private import AUDIO_CAPACITY, AUDIO_PREFETCH, depayloaded
 from kiosk.media.opus_decoder import new_decoder
-from kiosk.media.playout import Arrived, Decode, Step
+from kiosk.media.playout_words import Arrived, Decode, Step
 from kiosk.media.received_sound import ReceivedSound
 
 SECONDS, QUICK_SECONDS = 300, 60

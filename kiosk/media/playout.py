@@ -7,11 +7,12 @@ Packets come unevenly, out of order, twice, late, or never; the speaker pulls 20
 as much sound as the unevenness needs (:mod:`kiosk.media.jitter`) and no more: a conversation dies of delay.
 
 Words. Positions are RTP time stamps, unwrapped, at 48 kHz. ``due`` is the position of the next sample to decode.
-Its *wait* is how long after a packet as quick as the quickest would have come it is needed for a pull; a packet that
-is later than that is late. The wait grows when the speaker is given sound and ``due`` stands still, and shrinks when
-``due`` goes on and the speaker is given less. It is measured by the earliest of the speaker's late pulls: its
-unevenness counts like the network's. What was decoded and is not given yet (the *rest*, less than a pull) is delay
-as well. Pulls and packets come 20 ms apart, so the wait changes in steps of 20 ms and the rest is what is in between.
+Its *wait* is how long after a packet as quick as the quickest would have come it is needed for a pull; a packet
+that is later than that is late. The wait grows when the speaker is given sound and ``due`` stands still, and
+shrinks when ``due`` goes on and the speaker is given less. It is measured by the earliest of the speaker's last
+pulls: its unevenness counts like the network's. What was decoded and is not given yet (the *rest*, less than a
+pull) is delay as well. Pulls and packets come 20 ms apart, so the wait changes in steps of 20 ms, and the rest is
+what is between.
 
 Rule 1. What is due is decoded, each packet at most once, in the order of its time stamps.
 
@@ -49,13 +50,25 @@ The shell: at each pull :meth:`Playout.pull`, then :meth:`Playout.next` until it
 
 from __future__ import annotations
 
-import enum
 import math
 from collections import deque
 from dataclasses import dataclass
 
 from kiosk.media.jitter import Jitter
 from kiosk.media.opus_packet import RTP_CLOCK, OpusPacket, inspect
+from kiosk.media.playout_words import (
+    STEADY,
+    Arrived,
+    Comfort,
+    Conceal,
+    Decode,
+    Mend,
+    Pace,
+    Report,
+    Silence,
+    Step,
+    Tempo,
+)
 
 STEP = RTP_CLOCK // 50
 """Samples in one concealment: 20 ms."""
@@ -72,10 +85,10 @@ LOSS_OF = 250
 """Packets that the loss is reckoned from: 5 s."""
 FASTER_ABOVE_S = 0.0025
 """The least that a stretch can take out."""
-FASTEST_ABOVE_S = 0.06
+FASTEST_ABOVE_S = 0.04
 SLOWER_BELOW_S = 0.005
 """The target moves a little all the time."""
-OVER_S = 0.03
+OVER_S = 0.045
 PATIENCE_S = 1.2
 """With so much over the target for so long, sound is skipped: back under the bound within 2 s of any burst."""
 HARD_LIMIT_S = 0.5
@@ -89,109 +102,6 @@ PULSE_OF = 25
 """Pulls among which the earliest tells the speaker's pace: 0.5 s."""
 PAUSE_S = 0.1
 """A speaker that did not pull for so long has lost its place: its pace is learnt anew."""
-
-
-class Pace(enum.Enum):
-    """How to play."""
-
-    NORMAL = "normal"
-    FASTER = "faster"
-    FASTEST = "fastest"
-    SLOWER = "slower"
-
-
-@dataclass(frozen=True)
-class Tempo:
-    """How the next pull should be played, and how many samples may be taken out by it."""
-
-    pace: Pace
-    most: int = 0
-
-
-STEADY = Tempo(Pace.NORMAL)
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """An RTP packet of Opus, and when it came."""
-
-    ssrc: int
-    sequence: int
-    timestamp: int
-    at: float
-    payload: bytes
-
-
-@dataclass(frozen=True)
-class Decode:
-    """Decode *payload*. ``fresh``: reset the decoder before. ``skipped``: sound before it was left out."""
-
-    payload: bytes
-    samples: int
-    arrived_at: float
-    fresh: bool = False
-    skipped: bool = False
-
-
-@dataclass(frozen=True)
-class Mend:
-    """Decode the copy in *payload* of the *samples* before it."""
-
-    payload: bytes
-    samples: int
-
-
-@dataclass(frozen=True)
-class Conceal:
-    """Make *samples* out of what was before; ``after``: samples concealed in a row until then, for the fade."""
-
-    samples: int
-    after: int
-
-
-@dataclass(frozen=True)
-class Comfort:
-    """*samples* of the far end's background noise: it has gone quiet by itself."""
-
-    samples: int
-
-
-@dataclass(frozen=True)
-class Silence:
-    """*samples* of nothing."""
-
-    samples: int
-
-
-Step = Decode | Mend | Conceal | Comfort | Silence
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was played so far. Packets are counted, sound is in samples at 48 kHz, delays are in seconds."""
-
-    depth_s: float = 0.0
-    """Sound that waits undecoded."""
-    target_s: float = START_S
-    delay_s: float = 0.0
-    """Of the last decoded packet: from its arrival until it is heard."""
-    received: int = 0
-    lost: int = 0
-    """Never came, as the sequence numbers tell."""
-    late: int = 0
-    """Came after their time; concealed or mended meanwhile."""
-    doubled: int = 0
-    unusable: int = 0
-    skipped: int = 0
-    """Left out to come back under the bound."""
-    restarts: int = 0
-    decoded: int = 0
-    mended: int = 0
-    concealed: int = 0
-    silent: int = 0
-    """Nothing could be played after concealment had faded."""
-    accelerated: int = 0
-    slowed: int = 0
 
 
 @dataclass(frozen=True)
@@ -419,7 +329,8 @@ class Playout:
 
     def _settle(self) -> None:
         """Credit what was filled while nothing was here to the hole that has shown itself."""
-        if self._held and self._waiting and self._due is not None:
+        if self._held and self._waiting:
+            assert self._due is not None
             hole = min(self._waiting) - self._due
             if self._held > hole:
                 self._over_since = None  # the delay has just grown by a burst; it is given its time
@@ -474,8 +385,7 @@ class Playout:
         self._over_since = None
         reach = self._due + excess_s * RTP_CLOCK
         within = [position for position in self._waiting if self._due < position <= reach]
-        if within:
-            self._skip_to(max(within))
+        self._skip_to(max(within, default=self._due))
 
     def _skip_to(self, position: int) -> None:
         passed = [waiting for waiting in self._waiting if waiting < position]

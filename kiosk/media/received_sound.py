@@ -15,20 +15,8 @@ import numpy as np
 from kiosk.errors import MediaError
 from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE, Block
 from kiosk.media.opus_decoder import OpusDecoder
-from kiosk.media.playout import (
-    CONCEAL_S,
-    Arrived,
-    Comfort,
-    Conceal,
-    Decode,
-    Mend,
-    Pace,
-    Playout,
-    Report,
-    Silence,
-    Step,
-    Tempo,
-)
+from kiosk.media.playout import CONCEAL_S, Playout
+from kiosk.media.playout_words import Arrived, Comfort, Conceal, Decode, Mend, Pace, Report, Silence, Step, Tempo
 from kiosk.media.stretch import SHORTEN_SAMPLES, faded, joined, longer, shorter
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from kiosk.hardware.sound import BLOCK_S, SAMPLE_RATE, Block
 from kiosk.hardware.speaker import SILENCE
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.opus_decoder import new_decoder
-from kiosk.media.playout import Arrived, Report
+from kiosk.media.playout_words import Arrived, Report
 from kiosk.media.received_sound import ReceivedSound
 
 log = logging.getLogger(__name__)

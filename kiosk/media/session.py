@@ -35,7 +35,7 @@ from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
-from kiosk.media.playout import Report
+from kiosk.media.playout_words import Report
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
 from kiosk.signaling.messages import CallType

@@ -30,8 +30,10 @@ ALIKE = 0.9
 """For a seam that is not noticed."""
 ROUGHLY_ALIKE = 0.5
 """For one that is better than sound left out."""
-QUIET_RMS = 60.0
-"""-55 dBFS."""
+NEARLY = 0.05
+"""In a hurry, the longest lag that is so nearly as good as the best takes out more."""
+QUIET_RMS, ROUGH_QUIET_RMS = 60.0, 250.0
+"""-55 and -42 dBFS: a seam in less is not noticed, or hardly."""
 
 _Wide = NDArray[np.float32]
 
@@ -83,28 +85,31 @@ def _best_lag(sound: Block, overlap: int, *, most: int, hurry: bool) -> tuple[in
     if max_lag < MIN_LAG:
         return None
     wide = sound.astype(np.float32)
-    # Where it is quietest within the spare samples, the seam matters least.
-    start = _quietest(wide, overlap, spare=len(sound) - overlap - max_lag)
-    piece = wide[start : start + overlap]
-    reach = wide[start : start + overlap + max_lag]
-    if float(np.sqrt(np.mean(np.square(reach)))) < QUIET_RMS:
-        return start, max_lag
-    coarse = _likeness(piece[::COARSE], reach[::COARSE])
-    first = MIN_LAG // COARSE
-    usable = coarse[first:]
-    wanted = ROUGHLY_ALIKE if hurry else ALIKE
-    # The longest of the good ones when there is much to take back, else the best.
-    good = np.flatnonzero(usable >= max(wanted, float(usable.max()) - 0.05)) if hurry else np.empty(0, np.int64)
-    near = (int(good[-1]) if len(good) else int(np.argmax(usable))) + first
+    # Where it is quieter, a seam matters less.
+    energies = {
+        start: float(np.square(wide[start : start + overlap + max_lag]).mean())
+        for start in range(0, len(sound) - overlap - max_lag + 1, overlap // 2)
+    }
+    for start in sorted(energies, key=lambda start: energies[start]):
+        if energies[start] < (ROUGH_QUIET_RMS if hurry else QUIET_RMS) ** 2:
+            return start, max_lag
+        lag = _alike_after(wide[start : start + overlap + max_lag], overlap, hurry=hurry)
+        if lag is not None:
+            return start, lag
+    return None
+
+
+def _alike_after(reach: _Wide, overlap: int, *, hurry: bool) -> int | None:
+    """After how many samples the beginning of *reach* comes again."""
+    piece, wanted = reach[:overlap], ROUGHLY_ALIKE if hurry else ALIKE
+    first, longest = MIN_LAG // COARSE, len(reach) - overlap
+    coarse = _likeness(piece[::COARSE], reach[::COARSE])[first:]
+    good = np.flatnonzero(coarse >= max(wanted, float(coarse.max()) - NEARLY))
+    near = first + (int(good[-1]) if hurry and len(good) else int(np.argmax(coarse)))
     low = max(MIN_LAG, (near - 1) * COARSE)
-    fine = _likeness(piece, reach[low : min(max_lag, (near + 1) * COARSE) + overlap])
+    fine = _likeness(piece, reach[low : min(longest, (near + 1) * COARSE) + overlap])
     best = int(np.argmax(fine))
-    return (start, low + best) if fine[best] >= wanted else None
-
-
-def _quietest(wide: _Wide, overlap: int, *, spare: int) -> int:
-    starts = range(0, spare + 1, overlap // 4)
-    return min(starts, key=lambda start: float(np.square(wide[start : start + overlap]).sum()))
+    return low + best if fine[best] >= wanted else None
 
 
 def _likeness(piece: _Wide, reach: _Wide) -> _Wide:
