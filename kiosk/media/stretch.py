@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kiosk.hardware.sound import SAMPLE_RATE, Block
+from kiosk.media.opus_packet import RTP_CLOCK as SAMPLE_RATE
 
 SHORTEN_SAMPLES = SAMPLE_RATE * 40 // 1000
 """Room for the longest lag and the seam, and some to choose from."""
@@ -35,6 +35,7 @@ NEARLY = 0.05
 QUIET_RMS, ROUGH_QUIET_RMS = 60.0, 250.0
 """-55 and -42 dBFS: a seam in less is not noticed, or hardly."""
 
+Block = NDArray[np.int16]
 _Wide = NDArray[np.float32]
 
 

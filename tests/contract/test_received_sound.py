@@ -1,4 +1,4 @@
-"""Received sound through the real decoders: what is lost is filled, what is mended is the sound itself, nothing clicks."""
+"""Received sound through the real decoders: what is lost is filled, what is mended is the sound, nothing clicks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import asyncio
 import ctypes
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from kiosk.bench.network_traces import OUTAGE_LATE, traces
+from kiosk.bench.network_traces import OUTAGE_LATE, Trace, traces
 from kiosk.bench.playout import speech
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
@@ -28,9 +29,9 @@ from kiosk.media.seat_sound import SeatSound, in_words
 from tests.waiting import HANG_S, until
 
 PACKET_S = 0.02
-GARBAGE = b"\x4b\x41\xff\xff\xff\xff\xff\xff"
-"""Looks like Opus from outside (one SILK frame with padding), and is none."""
-DECODERS: list[Callable[[], OpusDecoder]] = [LibraryDecoder, PlainDecoder]
+Make = Callable[[], OpusDecoder]
+DECODERS: list[Make] = [LibraryDecoder, PlainDecoder]
+Bands = NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def packets() -> list[bytes]:
     return speech(6)
 
 
-def heard(packets: Sequence[bytes], decoder: OpusDecoder, *, lost: set[int] = frozenset()) -> tuple[Block, Report]:  # type: ignore[assignment]
+def heard(packets: Sequence[bytes], decoder: OpusDecoder, *, lost: Set[int] = frozenset()) -> tuple[Block, Report]:
     """*packets* over a network that delays each by nothing and loses *lost*."""
     sound = ReceivedSound(decoder)
     blocks = []
@@ -55,9 +56,7 @@ def heard(packets: Sequence[bytes], decoder: OpusDecoder, *, lost: set[int] = fr
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_speech_is_decoded_and_its_gaps_are_filled(
-    packets: list[bytes], decoder: Callable[[], OpusDecoder]
-) -> None:
+def test_speech_is_decoded_and_its_gaps_are_filled(packets: list[bytes], decoder: Make) -> None:
     lost = set(range(20, 300, 10))
     sound, report = heard(packets, decoder(), lost=lost)
     whole, _ = heard(packets, decoder())
@@ -68,9 +67,7 @@ def test_speech_is_decoded_and_its_gaps_are_filled(
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_garbage_is_an_error_in_words_and_the_decoder_goes_on(
-    packets: list[bytes], decoder: Callable[[], OpusDecoder]
-) -> None:
+def test_garbage_is_an_error_in_words_and_the_decoder_goes_on(packets: list[bytes], decoder: Make) -> None:
     made = decoder()
     with pytest.raises(MediaError, match="not understood"):
         made.decode(b"\xff\xff\xff")
@@ -81,9 +78,7 @@ def test_garbage_is_an_error_in_words_and_the_decoder_goes_on(
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("samples", [1, 100, 120, 960, 2880])
-def test_concealment_has_the_length_that_is_missing(
-    packets: list[bytes], decoder: Callable[[], OpusDecoder], samples: int
-) -> None:
+def test_concealment_has_the_length_that_is_missing(packets: list[bytes], decoder: Make, samples: int) -> None:
     made = decoder()
     made.decode(packets[30])
     assert len(made.conceal(samples)) == samples
@@ -118,17 +113,13 @@ def test_what_is_mended_is_the_lost_sound_itself(packets: list[bytes]) -> None:
     assert nearer > 0.6 * compared
 
 
-def spectrum(block: Block) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def spectrum(block: Block) -> Bands:
     power = np.abs(np.fft.rfft(block.astype(np.float64) * np.hanning(len(block)))) ** 2
-    bands: np.ndarray[tuple[int], np.dtype[np.float64]] = np.log10(
-        1.0 + np.add.reduceat(power[:160], np.arange(0, 160, 8))
-    )
+    bands: Bands = np.log10(1.0 + np.add.reduceat(power[:160], np.arange(0, 160, 8)))
     return bands
 
 
-def distance(
-    one: np.ndarray[tuple[int], np.dtype[np.float64]], other: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> float:
+def distance(one: Bands, other: Bands) -> float:
     return float(np.abs(one - other).mean())
 
 
@@ -156,10 +147,7 @@ def test_the_library_tells_its_version() -> None:
 
 
 @pytest.mark.parametrize("trace", traces(packets=300, chance=random.Random(3)), ids=lambda trace: trace.name)
-def test_over_any_network_whole_blocks_come_and_nothing_clicks(packets: list[bytes], trace: object) -> None:
-    from kiosk.bench.network_traces import Trace
-
-    assert isinstance(trace, Trace)
+def test_over_any_network_whole_blocks_come_and_nothing_clicks(packets: list[bytes], trace: Trace) -> None:
     steps: list[Step] = []
     sound = ReceivedSound(LibraryDecoder(), watch=lambda step, at: steps.append(step))
     arrivals = list(trace.arrivals)
@@ -194,9 +182,9 @@ def test_packets_that_no_decoder_understands_are_silence_and_are_told_a_few_time
 
 def test_a_stall_ends_in_silence_without_a_step(packets: list[bytes]) -> None:
     """While somebody speaks the network stops for good."""
-    loud = max(
-        range(50, 250), key=lambda number: rms_dbfs(heard(packets[: number + 1], LibraryDecoder())[0][-960:])
-    )
+    whole, _ = heard(packets, LibraryDecoder())
+    levels = [rms_dbfs(whole[begin : begin + BLOCK_SAMPLES]) for begin in range(0, len(whole), BLOCK_SAMPLES)]
+    loud = 50 + int(np.argmax(levels[50:250]))
     sound, report = heard(packets[: loud + 40], LibraryDecoder(), lost=set(range(loud, loud + 40)))
     assert report.silent > 0
     assert not sound[-BLOCK_SAMPLES:].any()
