@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from aiortc import (
     RTCConfiguration,
     RTCIceServer,
     RTCPeerConnection,
-    RTCRtpSender,
+    RTCRtpReceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -30,15 +31,15 @@ from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE
+from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
-from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace
+from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
-from kiosk.media.encoders import VideoCodec
-from kiosk.media.rate_control import Report
+from kiosk.media.playout_words import Report
+from kiosk.media.seat_sound import SeatSound, in_words
+from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
 from kiosk.media.video_source import VideoSource
-from kiosk.media.viewer import VideoViewer
 from kiosk.signaling.messages import CallType
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,8 @@ FAREWELL_S = 1.0
 MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
-PACING_FACTOR = 2.5
-"""Of the bit rate that is aimed at: libwebrtc's own, so that a key frame is through before the next but two."""
-PACING_START_BPS = 1_000_000
+OPUS = "audio/opus"
+"""The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,18 @@ class MediaSession:
         self.log_id = log_id
         self._picture = picture
         self._speech = speech.Speech()
+        self._sound: SeatSound | None = None
+        self._audible = False
         self._gate = Gate()
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
         self._pictures = pictures or VideoSource()
         self._owns_pictures = pictures is None
-        self._video = VideoViewer(self._gate, self._pictures, codec=self._video_codec, shown=self._pictures_shown)
         devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
         self._peer_sends = False
         self._early: list[tuple[str, str | None, int | None]] = []
-        self._pictures_sender: RTCRtpSender | None = None
         self._closed = False
         self._answered = False
         self._was_connected = False
@@ -157,6 +157,7 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
+        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -165,11 +166,17 @@ class MediaSession:
         """Whether media can flow now."""
         return bool(self._pc.connectionState == "connected")
 
+    @property
+    def received_sound(self) -> Report | None:
+        """The figures of what the seat sends, once it is known what that is."""
+        return self._sound.report if self._sound is not None else None
+
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
         self._pc.addTrack(self._audio)
+        self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
-            self._send_pictures()
+            self._video.offer()
         try:
             async with self._offering, asyncio.timeout(GATHER_TIMEOUT_S):
                 if self._closed:
@@ -179,7 +186,7 @@ class MediaSession:
             raise MediaError(f"no local address found within {GATHER_TIMEOUT_S:.0f} s") from None
         except (OSError, ValueError, RuntimeError) as error:
             raise MediaError(f"the offer cannot be made: {error}") from None
-        return str(self._pc.localDescription.sdp)
+        return with_fec(str(self._pc.localDescription.sdp))
 
     async def answer(self, sdp: str) -> None:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
@@ -191,8 +198,7 @@ class MediaSession:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except Exception as error:  # aiortc's SDP parser raises whatever a malformed line leads it to
             raise MediaError(f"the answer cannot be used: {error or type(error).__name__}") from None
-        if self._pictures_sender is not None:
-            pace(self._pictures_sender, rate_bps=self._pacing_bps)
+        self._video.answered()
         self._answered = True
         early, self._early = self._early, []
         for candidate in early:
@@ -248,31 +254,6 @@ class MediaSession:
 
     # -- pictures
 
-    def _send_pictures(self) -> None:
-        sender = self._pictures_sender = self._pc.addTrack(self._video)
-        hear_feedback(
-            sender,
-            keyframe=self._video.request_keyframe,
-            report=lambda remb, loss, rtt: self._video.report(Report(remb, loss, rtt)),
-        )
-        # The kiosk's order is the seat's choice: it takes the first that it can decode.
-        known = RTCRtpSender.getCapabilities("video").codecs
-        wanted = [f"video/{name}" for name in (*self._pictures.codecs, "rtx")]
-        preferred = [codec for mime in wanted for codec in known if codec.mimeType == mime]
-        self._pictures_transceiver().setCodecPreferences(preferred)
-
-    def _pictures_transceiver(self) -> Any:
-        return next(one for one in self._pc.getTransceivers() if one.sender is self._pictures_sender)
-
-    def _video_codec(self) -> VideoCodec:
-        name = negotiated_codec(self._pictures_transceiver())
-        log.info("- call %s: pictures as %s", self.log_id, name)
-        return "VP8" if name == "VP8" else "H264"
-
-    def _pacing_bps(self) -> float:
-        target = self._pictures.target
-        return PACING_FACTOR * (target.bps if target is not None else PACING_START_BPS)
-
     def _pictures_shown(self, shown: bool) -> None:
         self._tell(PicturesShed(not shown))
 
@@ -288,6 +269,13 @@ class MediaSession:
             self._tell(SpokenBothWays())
 
     # -- the connection
+
+    def _offer_only_opus(self) -> None:
+        known = RTCRtpReceiver.getCapabilities("audio")
+        assert known is not None
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.kind == "audio":
+                transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType == OPUS])
 
     async def _add(self, text: str, sdp_mid: str | None, sdp_mline_index: int | None) -> None:
         if not text:
@@ -349,19 +337,24 @@ class MediaSession:
         self._listening.append(self._loop.create_task(_until_ended(listen(track))))
 
     async def _play_audio(self, track: MediaStreamTrack) -> None:
-        started = False
-        rest: NDArray[np.int16] = np.empty(0, np.int16)
-        while True:
-            sound = mono(await track.recv())
-            rest = np.concatenate([rest, sound])
-            while len(rest) >= BLOCK_SAMPLES:
-                block, rest = rest[:BLOCK_SAMPLES], rest[BLOCK_SAMPLES:]
-                self._devices.play(block)
-                level = rms_dbfs(block)
-                self._meter("from_seat", level)
-                if not started and level > AUDIBLE_DBFS:
-                    started = True
-                    self._tell(RemoteAudioStarted())
+        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
+        receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
+        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
+        tap_packets(receiver, self._sound.take)
+        playing = self._loop.create_task(self._sound.play())
+        try:
+            while True:
+                await track.recv()
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+            log.info("- call %s: received sound: %s", self.log_id, in_words(self._sound.report))
+
+    def _heard_from_seat(self, level: float) -> None:
+        self._meter("from_seat", level)
+        if not self._audible and level > AUDIBLE_DBFS:
+            self._audible = True
+            self._tell(RemoteAudioStarted())
 
     async def _show_video(self, track: MediaStreamTrack) -> None:
         """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
@@ -375,6 +368,11 @@ class MediaSession:
                 self._tell(RemoteVideoStarted())
             if self._picture is not None:
                 self._picture(frame)
+
+
+def with_fec(sdp: str) -> str:
+    """*sdp*, in which the far end is asked for in-band FEC (RFC 7587 §7); aiortc has no word for it."""
+    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", r"\1a=fmtp:\2 minptime=10;useinbandfec=1\r\n", sdp)
 
 
 def mono(frame: Any) -> NDArray[np.int16]:
@@ -391,3 +389,5 @@ async def _until_ended(listening: Any) -> None:
         await listening
     except MediaStreamError:
         return
+    except MediaError as error:
+        log.error("x what the seat sends cannot be received: %s", error)

@@ -12,7 +12,7 @@ import pytest
 
 from kiosk import settings
 from kiosk.demo.ward import Ward
-from kiosk.desk import server, writers
+from kiosk.desk import peer, peer_session, writers
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
 from tests.contract.test_notify import Systemd
@@ -65,7 +65,7 @@ async def test_a_desk_process_says_ready_when_it_listens_is_fed_and_says_that_it
 async def test_a_desk_is_fed_while_its_connections_are_written_to(
     systemd: Systemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.05)
     monkeypatch.setattr(writers, "WITHIN_S", 0.5)
     async with watched_desk(systemd, tmp_path / "desk-data") as desk:
         seat = await desk.seat()
@@ -77,19 +77,19 @@ async def test_a_desk_is_fed_while_its_connections_are_written_to(
 async def test_a_desk_from_which_nothing_goes_out_starves_until_something_does(
     systemd: Systemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEARTBEAT_S", 0.05)
-    monkeypatch.setattr(server, "BEATS_UNANSWERED", 10**6)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peer_session, "BEATS_UNANSWERED", 10**6)
     monkeypatch.setattr(writers, "WITHIN_S", 0.5)
     async with watched_desk(systemd, tmp_path / "desk-data") as desk:
         await desk.logs_in("nurse-1")
         await systemd.until(FED, times=3)
-        send, goes_on = server._send, asyncio.Event()
+        send, goes_on = peer.send, asyncio.Event()
 
         async def hangs(websocket: object, message: wire.Message) -> None:
             await goes_on.wait()
             await send(websocket, message)  # type: ignore[arg-type]  # as the desk gives it
 
-        monkeypatch.setattr(server, "_send", hangs)
+        monkeypatch.setattr(peer, "send", hangs)
         await systemd.no_more(FED)
         goes_on.set()
         await systemd.until(FED, times=systemd.heard.count(FED) + 3)

@@ -145,7 +145,7 @@ def test_a_table_of_proven_and_open_requirements(tmp_path: Path) -> None:
     assert "passed: tests/test_R01.py::test_it" in printed.stdout
     assert "· R12 open" in printed.stdout
     assert "later: updates of the image" in printed.stdout
-    assert "bench: the facts' 99.9 %" in printed.stdout
+    assert "bench: the p95 and the 100 ms" in printed.stdout
 
 
 @pytest.mark.parametrize("outcome", ["failed", "skipped", "not run"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kiosk.desk.server import BEATS_UNANSWERED, HEARTBEAT_S, SHUTDOWN_TIMEOUT_S
+from kiosk.desk.peer import SHUTDOWN_TIMEOUT_S
+from kiosk.desk.peer_session import BEATS_UNANSWERED, HEARTBEAT_S
 from kiosk.desk.writers import WITHIN_S, Writers
 
 LATE = WITHIN_S + 0.1
