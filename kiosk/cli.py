@@ -38,8 +38,6 @@ HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
 BENCHES = "call: how quick; faults: is anything lost; playout: received sound; video: sent pictures"
-    "call: how quick; faults: is anything lost; playout: received sound; video: sent pictures, and their price"
-)
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 

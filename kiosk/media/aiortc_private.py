@@ -37,6 +37,7 @@ frames of 136 kB: with 128 packets 15 fps decoded, 5.8 s in gaps, the longest 2.
 1024 30 fps. With key frames of 113 kB (92 packets) 128 hold, and 64 do not (0.6 fps). 1024 are 4 s at 2.5 Mb/s.
 """
 
+LOSS_WINDOW_S = 1.0
 PACE_STEP_S = 0.003
 """Packets go in steps this long: a timer for each would cost more than it brings."""
 MAX_PACE_S = 0.1
@@ -103,13 +104,15 @@ def hear_feedback(
     trip (s), each None where this report does not speak of it. Both are called on the loop.
     """
     handled = sender._handle_rtcp_packet
+    window = _LossWindow()
 
     async def handle(packet: Any) -> None:
         await handled(packet)
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             for one in packet.reports:
-                if one.ssrc == sender._ssrc:
-                    report(None, one.fraction_lost / 256, await _round_trip_s(sender))
+                loss = window.loss(one, time.monotonic()) if one.ssrc == sender._ssrc else None
+                if loss is not None:
+                    report(None, loss, await _round_trip_s(sender))
         elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
             try:
                 bps, ssrcs = unpack_remb_fci(packet.fci)
@@ -119,6 +122,29 @@ def hear_feedback(
                 report(bps, None, None)
 
     vars(sender).update(_handle_rtcp_packet=handle, _send_keyframe=keyframe)
+
+
+class _LossWindow:
+    """The share that was lost, over ``LOSS_WINDOW_S`` or more.
+
+    A report's own fraction is of the time since the report before. Chromium sends one with each NACK, so that it is
+    of a handful of packets: a third of them may be lost on a good path.
+    """
+
+    def __init__(self) -> None:
+        self._begun: tuple[float, int, int] | None = None
+
+    def loss(self, report: Any, now: float) -> float | None:
+        """0 to 1, or None while the window is open."""
+        begun = self._begun
+        if begun is not None and now - begun[0] < LOSS_WINDOW_S:
+            return None
+        self._begun = (now, report.highest_sequence, report.packets_lost)
+        if begun is None:
+            return None
+        expected = report.highest_sequence - begun[1]
+        lost = report.packets_lost - begun[2]
+        return min(1.0, max(0.0, lost / expected)) if expected > 0 else None
 
 
 async def _round_trip_s(sender: RTCRtpSender) -> float | None:
@@ -144,12 +170,14 @@ def pace(sender: RTCRtpSender, *, rate_bps: Callable[[], float]) -> None:
 
     async def paced(data: bytes) -> None:
         nonlocal free_at
+        await send(data)
         if data[8:12] == ssrc:
+            # Afterwards: aiortc stamps a packet (abs-send-time) before it sends it, and one that waited in between
+            # would look to the far end as if the path had held it up.
             now = time.monotonic()
             free_at = max(free_at, now - PACE_STEP_S) + 8 * len(data) / rate_bps()
             if free_at - now > PACE_STEP_S:
                 await asyncio.sleep(min(free_at - now, MAX_PACE_S))
-        await send(data)
 
     vars(transport).update(_send_rtp=paced)
 

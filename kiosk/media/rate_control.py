@@ -43,8 +43,8 @@ HIGH_LOSS = 0.10
 LOW_LOSS = 0.02
 HIGH_RTT_S = 0.4
 GROWTH = 1.08
-REMB_SHARE = 0.9
-"""Sound, RTX and headers share the path that REMB speaks of."""
+REMB_SHARE = 0.95
+"""RTX and headers share the path that REMB speaks of."""
 LOSS_WEIGHT = 0.25
 """Of the newest report."""
 SHED_S = 3.0
@@ -168,9 +168,9 @@ def begin(picture: Picture) -> Control:
 
 
 def resized(control: Control, picture: Picture, now: float) -> Control:
-    """The camera gives another *picture*."""
+    """The camera gives another *picture*: the same share of what it may have goes on."""
     paths = {
-        name: replace(path, by_loss_bps=min(path.by_loss_bps, picture.max_bps))
+        name: replace(path, by_loss_bps=path.by_loss_bps * picture.max_bps / control.picture.max_bps)
         for name, path in control.paths.items()
     }
     return _climbed(replace(control, picture=picture, paths=paths), now)

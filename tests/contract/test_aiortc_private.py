@@ -189,15 +189,29 @@ async def test_what_is_not_said_of_our_pictures_is_not_heard(heard: Heard, fci: 
     assert heard.reports == []
 
 
-def loss_report(ssrc: int) -> RtcpReceiverInfo:
+def loss_report(ssrc: int, *, lost: int = 3, highest: int = 9) -> RtcpReceiverInfo:
     return RtcpReceiverInfo(
-        ssrc=ssrc, fraction_lost=64, packets_lost=3, highest_sequence=9, jitter=0, lsr=0, dlsr=0
+        ssrc=ssrc, fraction_lost=64, packets_lost=lost, highest_sequence=highest, jitter=0, lsr=0, dlsr=0
     )
 
 
-async def test_loss_is_heard(heard: Heard) -> None:
-    await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[loss_report(heard.sender._ssrc)]))
-    assert heard.reports == [(None, 0.25, None)]
+async def test_loss_is_heard(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssrc = heard.sender._ssrc
+    monkeypatch.setattr("kiosk.media.aiortc_private.LOSS_WINDOW_S", 0.0)
+    for report in (
+        loss_report(ssrc),
+        loss_report(ssrc, lost=8, highest=109),
+        loss_report(ssrc, lost=8, highest=109),
+    ):
+        await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
+    assert heard.reports == [(None, 0.05, None)], "of what has come since; the first and an idle one say nothing"
+
+
+async def test_many_reports_at_once_are_one(heard: Heard) -> None:
+    for lost in range(5):
+        report = loss_report(heard.sender._ssrc, lost=lost, highest=lost + 9)
+        await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
+    assert heard.reports == [], "a handful of packets says nothing of a path"
 
 
 async def test_the_codec_is_known_after_the_answer(heard: Heard) -> None:
@@ -223,12 +237,18 @@ async def test_only_the_senders_own_packets_are_paced(heard: Heard) -> None:
     vars(transport).update(_send_rtp=send)
     pace(heard.sender, rate_bps=lambda: 1_000_000.0)
     ours, other = (bytes(8) + ssrc.to_bytes(4, "big") + bytes(1188) for ssrc in (heard.sender._ssrc, 12345))
-    sending = [asyncio.create_task(transport._send_rtp(ours)) for _ in range(3)]
-    await asyncio.sleep(0)  # one turn of the loop: all three have been asked for
+
+    async def key_frame() -> None:
+        for _ in range(3):
+            await transport._send_rtp(ours)
+
+    sending = asyncio.create_task(key_frame())
+    await until(lambda: sent != [], "its first packet has left")
     await transport._send_rtp(other)
-    assert sent[0] == other, "another stream's packet does not wait behind a key frame"
-    await asyncio.gather(*sending)
-    assert sent == [other, ours, ours, ours]
+    assert not sending.done(), "another stream's packet does not wait behind a key frame"
+    await sending
+    assert sent.count(ours) == 3
+    assert sent[-1] == ours
 
 
 def test_senders_keep_enough_for_a_key_frame() -> None:

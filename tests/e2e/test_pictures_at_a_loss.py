@@ -30,6 +30,7 @@ def loss(monkeypatch: pytest.MonkeyPatch) -> SimulatedLoss:
 
 @pytest.mark.parametrize("viewers", [1, 2])
 async def test_the_code_in_the_picture_goes_on(browser: Browser, loss: SimulatedLoss, viewers: int) -> None:
+    loss.be_bad(share=0.0, delay_s=0.025)
     async with page_of(browser) as page, sending(page, viewers, None, None):
         begin = await shown_pictures.seen(page)
         loss.be_bad(share=0.05, delay_s=0.025)
