@@ -306,7 +306,7 @@ async def test_fewer_bits_make_a_smaller_picture(source: VideoSource, counting: 
     viewer = Watching()
     number = source.join(viewer, "H264")
     await viewer.gets(2)
-    source.report(number, Report(remb_bps=100_000))
+    source.report(number, Report(remb_bps=90_000))
     await until(lambda: counting.made[-1].width == WIDTH // 2, "half the size")
     await until(lambda: viewer.keyframes > 1, "the smaller stream begins")
     assert luma_of(decoded("H264", viewer.packets)[-1]).shape[1] == WIDTH // 2
