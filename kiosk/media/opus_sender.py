@@ -5,8 +5,8 @@ frames, which is a promised way (its "packet mode"), so that no private name is 
 from ``RTCRtpSender.getStats``, likewise promised.
 
 Encoding takes some 100 µs on a PC and about 1 ms on a Pi: it runs on the event loop's executor, one block after the
-other, never on the loop. libopus is used by ctypes, as :mod:`kiosk.media.opus_library` does for decoding: PyAV fixes
-the expected loss when an encoder is made.
+other, never on the loop. libopus is used by ctypes, as :mod:`kiosk.media.opus_library` does for decoding: PyAV
+fixes the expected loss when an encoder is made.
 """
 
 from __future__ import annotations

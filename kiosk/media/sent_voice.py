@@ -21,8 +21,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LEAST_EXPECTED = 6.0
-"""Per cent. Told 5 or less, libopus 1.3.1 writes no copy at all at these bit rates: it narrows the voice's bandwidth
-in favour of the copy only above 5 (measured, and its source: ``decide_fec``)."""
+"""Per cent. Told 5 or less, libopus 1.3.1 writes no copy at all at these bit rates: it narrows the voice's
+bandwidth in favour of the copy only above 5 (measured, and its source: ``decide_fec``)."""
 MOST_EXPECTED = 30.0
 """Per cent. Above it the copy costs more clearness than it saves."""
 RELEASE = 0.2

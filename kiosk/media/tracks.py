@@ -143,7 +143,7 @@ class GatedAudioTrack(_GatedTrack):
             self._blocks.append(block)
             self._arrived.set()
 
-    async def recv(self) -> av.AudioFrame | av.Packet:
+    async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
         """The next block, or silence when the microphone stalls (aiortc's reader)."""
         await self._may_send()
         block = await self._next_block()
@@ -160,7 +160,7 @@ class GatedAudioTrack(_GatedTrack):
         self._pts += BLOCK_SAMPLES
         return made
 
-    async def _made_of(self, block: NDArray[np.int16]) -> av.AudioFrame | av.Packet:
+    async def _made_of(self, block: NDArray[np.int16]) -> av.AudioFrame | av.Packet[av.stream.Stream]:
         if self._sender is not None:
             return av.Packet(await self._home.run_in_executor(None, self._sender.encode, block))
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")

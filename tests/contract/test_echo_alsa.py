@@ -1,0 +1,182 @@
+"""A bed whose microphone hears its own speaker, on real ALSA: the seat hears the bed, and not itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kiosk.hardware.levels import dominant_tone, rms_dbfs
+from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone
+from kiosk.hardware.sound import BLOCK_S, SAMPLE_RATE, Block
+from kiosk.hardware.speaker import AlsaSpeaker
+from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault, DeviceOpened
+from kiosk.media.call_sound import CallSound
+from kiosk.media.echo import EchoControl, NoEchoControl, choose_echo_control
+from kiosk.media.loudness import Volume
+from tests.pulse import PulseRig
+from tests.threads import no_thread_left
+from tests.waiting import HANG_S, until
+
+pytestmark = pytest.mark.alsa
+
+LEARNING_S = 4.0
+HEARD_S = 3.0
+RESAMPLED = 'pcm.only_44k { type plug slave { pcm "kiosk_mic" rate 44100 } }'
+
+
+@pytest.fixture(autouse=True)
+def threads_end() -> Iterator[None]:
+    with no_thread_left():
+        yield
+
+
+@pytest.fixture
+def card(threads_end: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PulseRig]:
+    with PulseRig(tmp_path, asound_conf=RESAMPLED) as rig:
+        rig.here(monkeypatch)
+        yield rig
+
+
+class Bed:
+    """The bed's sound devices in a call; what the microphone gives to the call is kept."""
+
+    def __init__(
+        self,
+        microphone: Microphone,
+        *,
+        echo: EchoControl | None = None,
+        dead_after_s: float = HANG_S,
+        day: int = 100,
+    ) -> None:
+        self.events: list[DeviceEvent] = []
+        self.sent: list[Block] = []
+        self.sound = CallSound(
+            echo=echo, volume=Volume(day=day), dead_after_s=dead_after_s, look_every_s=0.1, minute=lambda: 720
+        )
+        self.devices = CallDevices(
+            camera=None,
+            microphone=microphone,
+            speaker=AlsaSpeaker(PulseRig.speaker),
+            tell=self.events.append,
+            sound=self.sound,
+        )
+        self.devices.route(picture=lambda frame: None, sound=lambda block: self.sent.append(block.copy()))
+
+    async def opens(self) -> None:
+        self.devices.open(video=False)
+        await until(lambda: DeviceOpened("microphone") in self.events, "the microphone is open")
+
+    async def sends(self, seconds: float) -> Block:
+        """What it sends in the next *seconds*."""
+        begin, count = len(self.sent), round(seconds / BLOCK_S)
+        await until(lambda: len(self.sent) >= begin + count, "sound is sent")
+        return np.concatenate(self.sent[begin : begin + count])
+
+
+async def echo_level(card: PulseRig, echo: EchoControl) -> float:
+    """The level in dB of what the bed sends while only the seat speaks."""
+    bed, seat = Bed(AlsaMicrophone(card.microphone), echo=echo), SampleMicrophone()
+    await bed.opens()
+    seat.open(bed.devices.play, pytest.fail)
+    await bed.sends(LEARNING_S)
+    sent = await bed.sends(HEARD_S)
+    seat.close()
+    await bed.devices.close()
+    return rms_dbfs(sent)
+
+
+async def test_the_seats_own_voice_does_not_come_back(card: PulseRig) -> None:
+    echo = with_webrtc()
+    card.let_microphone_hear_speaker()
+    as_it_is = await echo_level(card, NoEchoControl())
+    assert as_it_is > -40, "the microphone hears the speaker"
+    assert as_it_is - await echo_level(card, echo) > 20
+
+
+async def test_both_may_speak_at_once(card: PulseRig) -> None:
+    """The patient says words of their own while the seat speaks: they are heard above what is left of the echo."""
+    echo = with_webrtc()
+    card.let_microphone_hear_speaker()
+    bed, seat = Bed(AlsaMicrophone(card.microphone), echo=echo), SampleMicrophone()
+    await bed.opens()
+    seat.open(bed.devices.play, pytest.fail)
+    await bed.sends(LEARNING_S)
+    alone = rms_dbfs(await bed.sends(HEARD_S))
+    patient = threading.Thread(target=card.play_into_microphone, args=(voice(HEARD_S + 1),))
+    patient.start()
+    together = rms_dbfs(await bed.sends(HEARD_S))
+    patient.join(HANG_S)
+    seat.close()
+    await bed.devices.close()
+    assert together - alone > 10
+
+
+def voice(seconds: float) -> Block:
+    """The patient's words: the sample, from another place in it."""
+    sample = SampleMicrophone()
+    blocks = [sample._block(number + 100) for number in range(round(seconds / BLOCK_S))]
+    return np.concatenate(blocks)
+
+
+def with_webrtc() -> EchoControl:
+    pytest.importorskip("livekit.rtc.apm", reason="needs the extra echo")
+    return choose_echo_control("auto")
+
+
+async def test_a_microphone_of_another_rate_is_heard_at_the_right_pitch(card: PulseRig) -> None:
+    bed = Bed(AlsaMicrophone("only_44k"))
+    await bed.opens()
+    at = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    said = (np.sin(2 * np.pi * 1000 * at) * 10_000).astype(np.int16)
+    speaking = threading.Thread(target=card.play_into_microphone, args=(said,))
+    speaking.start()
+    await until(lambda: len(bed.sent) > 0 and rms_dbfs(bed.sent[-1]) > -30, "the tone is heard")
+    hz, clear = dominant_tone(await bed.sends(1.0), SAMPLE_RATE)
+    speaking.join(HANG_S)
+    await bed.devices.close()
+    assert hz == pytest.approx(1000, abs=3)
+    assert clear > 20
+
+
+async def test_a_microphone_that_gives_only_zeros_is_told_and_taken_back(card: PulseRig) -> None:
+    bed = Bed(AlsaMicrophone(card.microphone), dead_after_s=1.0)
+    await bed.opens()
+    await until(lambda: isinstance(bed.events[-1], DeviceFault), "the dead microphone is told")
+    fault = bed.events[-1]
+    assert fault == DeviceFault("microphone", "ALSA kiosk_mic: no sound at all for 1 s: muted, or unplugged?")
+    speaking = threading.Thread(target=card.play_into_microphone, args=(voice(2.0),))
+    speaking.start()
+    await until(lambda: bed.events[-1] == DeviceOpened("microphone"), "it is taken back")
+    speaking.join(HANG_S)
+    await bed.devices.close()
+
+
+async def test_a_microphone_whose_driver_hangs_is_told_as_well(card: PulseRig) -> None:
+    bed = Bed(AlsaMicrophone(card.microphone), dead_after_s=1.0)
+    await bed.opens()
+    card.pause()
+    try:
+        await until(
+            lambda: any(isinstance(event, DeviceFault) and event.device == "microphone" for event in bed.events),
+            "the hanging microphone is told",
+        )
+    finally:
+        card.resume()
+    await bed.devices.close()
+
+
+async def test_the_volume_reaches_the_loudspeaker(card: PulseRig) -> None:
+    levels = []
+    for day in (100, 50):
+        bed, seat = Bed(AlsaMicrophone(card.microphone), day=day), ToneMicrophone(1000)
+        await bed.opens()
+        seat.open(bed.devices.play, pytest.fail)
+        await bed.sends(0.5)
+        levels.append(rms_dbfs(card.record_speaker(0.5)))
+        seat.close()
+        await bed.devices.close()
+    assert levels[0] - levels[1] == pytest.approx(15, abs=1)
