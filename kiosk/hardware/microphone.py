@@ -102,9 +102,8 @@ class AlsaMicrophone(Microphone):
                     return
                 # Devices may grant another period than was asked; what is delivered is whole blocks all the same.
                 rest = np.concatenate([rest, np.frombuffer(data, np.int16)])
-                waiting = max(0, pcm.avail())
                 while len(rest) >= BLOCK_SAMPLES:
-                    self.delay_s = (len(rest) + waiting) / SAMPLE_RATE
+                    self.delay_s = (len(rest) + max(0, pcm.avail())) / SAMPLE_RATE
                     self.moved_at = time.monotonic()
                     on_block(rest[:BLOCK_SAMPLES])
                     rest = rest[BLOCK_SAMPLES:]
@@ -165,11 +164,12 @@ class SampleMicrophone(_PacedMicrophone):
     def __init__(self, path: Path = SAMPLE_FILE) -> None:
         super().__init__()
         self.name = f"spoken sample {path.name}"
-        self._sound = _decode(path)
+        self.sound = _decode(path)
+        """All of it, with the pause."""
 
     def _block(self, number: int) -> Block:
-        start = number * BLOCK_SAMPLES % len(self._sound)
-        return self._sound[start : start + BLOCK_SAMPLES]
+        start = number * BLOCK_SAMPLES % len(self.sound)
+        return self.sound[start : start + BLOCK_SAMPLES]
 
 
 def _decode(path: Path) -> Block:
