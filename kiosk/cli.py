@@ -28,6 +28,9 @@ from kiosk.settings import Settings, load, read_secret
 
 DEFAULT_SETTINGS = "/etc/kiosk/kiosk.toml"
 EXIT_ERROR = 2
+WRONG_SETTINGS_S = 45.0
+"""A service with wrong settings ends only after so long: restarting cures nothing, and the start limit of its unit
+(10 in 300 s) would reboot the machine for ever. Whoever mends the file still sees it come up by itself."""
 EXIT_BUDGET = 1
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells have it: what was to be verified or measured is not."""
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BUDGET
     except KioskError as error:
         print(f"kiosk: {error}", file=sys.stderr)
+        if isinstance(error, SettingsError) and "NOTIFY_SOCKET" in os.environ:
+            time.sleep(WRONG_SETTINGS_S)
         return EXIT_ERROR
     except OSError as error:
         if error.filename is None:
@@ -97,10 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     usersig.add_argument("--days", type=int, default=180)
     usersig.set_defaults(run=_desk_usersig)
     history = actions.add_parser("history", help="print the requests' timelines")
-    history.add_argument("--since", default="1970-01-01", help="a date or time, for example 2026-03-01T07:30+08:00")
-    history.add_argument("--format", choices=["csv", "json"], default="csv")
-    history.set_defaults(run=_desk_history)
-    for action in (passphrase, code, usersig, history):
+    audit = actions.add_parser("audit", help="print the audit log: sign-ins, tickets, exports …")
+    for export in (history, audit):
+        example = "a date or time, for example 2026-03-01T07:30+08:00"
+        export.add_argument("--since", default="1970-01-01", help=example)
+        export.add_argument("--format", choices=["csv", "json"], default="csv")
+        export.set_defaults(run=_desk_export, what="audit" if export is audit else "history")
+    for action in (passphrase, code, usersig, history, audit):
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
@@ -246,19 +254,21 @@ def _desk(arguments: argparse.Namespace) -> int:
 
 
 def _desk_passphrase(arguments: argparse.Namespace) -> int:
-    registry, _ = _registry(arguments)
+    registry, _, data = _registry(arguments)
     if sys.stdin.isatty():
         passphrase = getpass.getpass(f"New passphrase of {arguments.user_id}: ")
     else:
         passphrase = sys.stdin.readline().rstrip("\n")
     registry.set_passphrase(arguments.user_id, passphrase)
+    _audit(data, "passphrase_set", arguments.user_id)
     print(f"{arguments.user_id} can sign in now")
     return 0
 
 
 def _desk_code(arguments: argparse.Namespace) -> int:
-    registry, settings = _registry(arguments)
+    registry, settings, data = _registry(arguments)
     code = registry.make_code(arguments.user_id, now=int(time.time()))
+    _audit(data, "code_made", arguments.user_id)
     address: Any = importlib.import_module("kiosk.desk.address")
     print(f"{address.page_url(settings.desk, port=settings.desk.port)}#code={code}")
     return 0
@@ -267,28 +277,41 @@ def _desk_code(arguments: argparse.Namespace) -> int:
 def _desk_usersig(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.days <= MAX_DAYS:
         raise SettingsError(f"--days = {arguments.days}: allowed are 1 to {MAX_DAYS}")
-    registry, _ = _registry(arguments)
-    print(registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600))
+    registry, _, data = _registry(arguments)
+    ticket = registry.issue(arguments.user_id, now=int(time.time()), ttl_s=arguments.days * 24 * 3600)
+    _audit(data, "usersig_issued", arguments.user_id, reason="command", detail=f"{arguments.days} days")
+    print(ticket)
     return 0
 
 
-def _desk_history(arguments: argparse.Namespace) -> int:
+def _desk_export(arguments: argparse.Namespace) -> int:
     export: Any = _with_extra("kiosk.desk.history_export", "desk")
     history: Any = importlib.import_module("kiosk.desk.history")
     _, data = _desk_settings(arguments)
-    lines = history.entries(data / history.FILE_NAME, since=export.since_of(arguments.since))
+    table = history.AUDIT if arguments.what == "audit" else history.TIMELINE
+    lines = history.entries(data / history.FILE_NAME, since=export.since_of(arguments.since), table=table)
+    if (data / history.FILE_NAME).exists():
+        detail = f"since {arguments.since} as {arguments.format}"
+        _audit(data, "exported", reason=arguments.what, detail=detail)
     try:
-        export.WRITERS[arguments.format](lines, sys.stdout)
+        export.WRITERS[arguments.format](lines, sys.stdout, table)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _registry(arguments: argparse.Namespace) -> tuple[Any, Settings]:
+def _audit(data: Path, what: str, user_id: str = "", *, reason: str = "", detail: str = "") -> None:
+    """What this command did is for the audit log, also while a desk runs."""
+    audit: Any = importlib.import_module("kiosk.desk.audit")
+    auditor: Any = _with_extra("kiosk.desk.auditor", "desk")
+    auditor.note_command(data, audit.Act(audit.Audited(what), user_id, reason=reason, detail=detail))
+
+
+def _registry(arguments: argparse.Namespace) -> tuple[Any, Settings, Path]:
     registry: Any = importlib.import_module("kiosk.desk.registry")
     settings, data = _desk_settings(arguments)
-    return registry.Registry(settings.desk, data), settings
+    return registry.Registry(settings.desk, data), settings, data
 
 
 def _desk_settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:

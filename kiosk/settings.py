@@ -235,7 +235,7 @@ class Desk(_Section, frozen=True, kw_only=True):
     backup_groups: dict[Name, Name] = {}
     """Which group helps which: ``{ "ward-3" = "ward-4" }``; a group that is not named has no backup."""
     history_days: Annotated[int, Meta(ge=1, le=36_500)] = 365
-    """How long the requests' timelines are kept."""
+    """How long the requests' timelines and the audit log are kept."""
     seats: tuple[Seat, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
 

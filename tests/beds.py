@@ -74,8 +74,9 @@ async def bed_at(
     ca_file: Path | None = None,
     chance: random.Random | None = None,
 ) -> AsyncIterator[ToldBed]:
-    """A bed whose client runs."""
+    """A bed whose client runs; a patient waits, so that it connects at once."""
     bed = ToldBed(url, user_sig=user_sig, ca_file=ca_file, chance=chance)
+    bed.client.hurry()
     running = asyncio.create_task(bed.client.run())
     try:
         yield bed

@@ -14,12 +14,12 @@ from gpiozero.pins.mock import MockFactory
 from kiosk import settings
 from kiosk.bedside.devices import Devices, choose_devices
 from kiosk.bedside.journal_file import JournalFile
-from kiosk.bedside.notify import Notifier
 from kiosk.bedside.request_events import View
 from kiosk.bedside.service import Bedside
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.pins import simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.notify import Notifier
 from kiosk.settings import Settings
 from tests.desks import BED
 from tests.waiting import until
@@ -94,6 +94,7 @@ async def bedside_running(
     user_sig: Callable[[], str] = lambda: "ticket",
     prepare: Callable[[RunningBedside], None] = lambda bed: None,
     notifier: Notifier | None = None,
+    journal: JournalFile | None = None,
 ) -> AsyncIterator[RunningBedside]:
     """A bed that runs; *prepare* is called before it starts."""
     with _pins() as pins, tempfile.TemporaryDirectory(prefix="kiosk-bed-") as folder:
@@ -102,7 +103,7 @@ async def bedside_running(
         service = Bedside(
             settings,
             bed.devices,
-            journal=JournalFile(Path(folder)),
+            journal=journal or JournalFile(Path(folder)),
             user_sig=user_sig,
             watchers=Watchers(view=bed.sees, trace=bed.notes),
             notifier=notifier,

@@ -34,33 +34,45 @@ def ids_of(item: pytest.Item) -> list[str]:
 
 
 class Record:
-    """A plug-in that writes the record to *path*; without one it only checks the marks."""
+    """A plug-in that writes the record to *path*; without one it only checks the marks.
+
+    With pytest-xdist the tests are collected by each worker and their outcomes come to the controller: a worker
+    hands over what proves what when it ends, and one that dies leaves that to the others."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._tests: dict[str, dict[str, Any]] = {}
+        self._promises: dict[str, list[str]] = {}
+        self._outcomes: dict[str, str] = {}
 
     def pytest_collection_modifyitems(self, items: Iterable[pytest.Item]) -> None:
         """Note which test proves what."""
         for item in items:
             ids = ids_of(item)
             if ids:
-                self._tests[item.nodeid] = {"promises": ids, "outcome": "not run"}
+                self._promises[item.nodeid] = ids
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test has passed when its call did and nothing before or after it failed."""
-        test = self._tests.get(report.nodeid)
-        if test is None:
-            return
         if report.failed:
-            test["outcome"] = "failed"
+            self._outcomes[report.nodeid] = "failed"
         elif report.skipped:
-            test["outcome"] = "skipped"
-        elif report.when == "call" and test["outcome"] == "not run":
-            test["outcome"] = "passed"
+            self._outcomes[report.nodeid] = "skipped"
+        elif report.when == "call":
+            self._outcomes.setdefault(report.nodeid, "passed")
 
-    def pytest_sessionfinish(self) -> None:
-        """Write it."""
-        if self._path is not None:
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker has ended (xdist)."""
+        self._promises.update(getattr(node, "workeroutput", {}).get("promises", {}))
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write it, or hand it over."""
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["promises"] = self._promises
+        elif self._path is not None:
+            tests = {
+                test: {"promises": ids, "outcome": self._outcomes.get(test, "not run")}
+                for test, ids in self._promises.items()
+            }
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(json.dumps(self._tests, indent=1), encoding="utf-8")
+            self._path.write_text(json.dumps(tests, indent=1), encoding="utf-8")

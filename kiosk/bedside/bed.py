@@ -109,12 +109,14 @@ class Bed:
                 origin=kept.request.origin,
                 phase=kept.request.phase,
                 spoken=kept.request.spoken,
+                waited=kept.request.waited,
             )
-        self._request_step(request_events.Restored(asked, kept.closed, self._now))
+        alarm = kept.request is not None and kept.request.alarm
+        self._request_step(request_events.Restored(asked, kept.closed, self._now, alarm=alarm))
 
     def _keep(self) -> None:
         told = request_state.kept_request(self.request, now=self._now)
-        kept = journal.told(told, self.request.closed, spoken=self.call.spoken)
+        kept = journal.told(told, self.request.closed, spoken=self.call.spoken, alarm=self.request.alarm)
         if kept.says_the_same_as(self._kept):
             return
         self._kept = kept
@@ -359,8 +361,6 @@ def _message(effect: call_events.ForDesk) -> wire.Message:
             return wire.Ringing(call_id=effect.call_id)
         case call_events.SendReject():
             return wire.Reject(call_id=effect.call_id)
-        case call_events.SendSwitchToAudio():
-            return wire.SwitchToAudio(call_id=effect.call_id)
         case call_events.SendCancel():
             return wire.Cancel(call_id=effect.call_id)
         case call_events.SendHangup():

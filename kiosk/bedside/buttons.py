@@ -87,7 +87,13 @@ class ButtonWatch:
             async with asyncio.timeout_at(regular if due is None else min(due, regular)):
                 return await self._edges.get()
         except TimeoutError:
-            return None
+            pass
+        # A busy loop finds the edges of the time it was away beside the time-out: they were first, and what the
+        # level says now must not be taken for what it was then.
+        await asyncio.sleep(0)
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._edges.get_nowait()
+        return None
 
     def close(self) -> None:
         """Stop watching and let the pin go."""
@@ -104,9 +110,8 @@ class ButtonWatch:
             self._edges.put_nowait(edge)
 
     def _look(self) -> None:
-        level = self._button.level()
-        self.looked_at = time.monotonic()
-        self._saw(debounce.Look(level, self.looked_at))
+        self.looked_at = time.monotonic()  # before: what the level is later, it need not have been for so long
+        self._saw(debounce.Look(self._button.level(), self.looked_at))
 
     def _saw(self, seen: debounce.Edge | debounce.Look) -> None:
         state, events = debounce.step(self._state, seen)

@@ -12,7 +12,9 @@ Rule 1. The *first* making edge of a contact at rest is a press, at once. There 
 finger's 5 ms tap counts, because a lost press is worse than a false one.
 
 Rule 2. Releasing is believed only after the contact has been broken for ``bounce`` seconds without a making
-edge. Until then a making edge is bounce and changes nothing.
+edge. Until then a making edge is bounce and changes nothing. The edges' own times count, however late a busy shell
+hears of them: a making edge ``bounce`` after the contact broke first releases the button, though nobody has looked
+in between, and then presses it anew.
 
 Rule 3. An edge may be lost. ``Look`` tells the level really on the pin; it stands in for the lost edge, and it
 is also the timer: the shell looks when :func:`next_look` says so, and every ``REREAD_S`` besides.
@@ -188,6 +190,10 @@ _BREAKING = (Contact.OPENING, Contact.FREEING)
 
 def step(button: Button, seen: Edge | Look) -> tuple[Button, list[Event]]:
     """Apply what was *seen*; return the new state and what happened, in order."""
+    if isinstance(seen, Edge) and seen.active and _has_stayed_broken(button, seen.at):
+        button, released = step(button, Look(False, seen.at))
+        button, pressed = step(button, seen)
+        return button, [*released, *pressed]
     before = button.contact
     after = TRANSITIONS[before][_signal(button, seen)]
     events: list[Event] = []
@@ -226,6 +232,10 @@ def _signal(button: Button, seen: Edge | Look) -> Signal:
     if isinstance(seen, Look) and seen.at - button.broken_at >= button.bounce:
         return Signal.STAYED_BROKEN
     return Signal.BROKEN
+
+
+def _has_stayed_broken(button: Button, at: float) -> bool:
+    return button.contact in _BREAKING and at - button.broken_at >= button.bounce
 
 
 def _hold_is_due(button: Button) -> bool:

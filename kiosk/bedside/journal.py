@@ -18,9 +18,10 @@ words, and never stops the device.
 
 Rule 3. The highest sequence number wins, wherever it stands in the file.
 
-Rule 4. A request's age is kept as it was when the record was written, together with the wall clock's time of
-writing. What the clock adds at the next start is believed only if it is plausible: a bed without a clock battery
-may start in the past, and a clock may have been set while the request was open.
+Rule 4. A request's age, and how long it has waited anew, are kept as they were when the record was written,
+together with the wall clock's time of writing. What the clock adds at the next start is believed only if it is
+plausible: a bed without a clock battery may start in the past, and a clock may have been set while the request was
+open.
 
 Rule 5. What a bed may be told by its settings (priority, kind of call, seat) is not kept: they are read again.
 """
@@ -52,6 +53,10 @@ class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin = Origin.CALL_BUTTON
     phase: Phase = Phase.WAITING
     spoken: bool = False
+    waited: Millis | None = None
+    """Since the press that asked again after an answer, as the wire has it; grows like ``age``."""
+    alarm: bool = False
+    """The desk had said that nobody answers."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +97,15 @@ class Replay:
         kept, away = self.newest.kept, now - self.newest.at
         if kept.request is None or not 0 < away <= MAX_AWAY_MS:
             return kept
-        older = msgspec.structs.replace(kept.request, age=kept.request.age + away)
+        waited = None if kept.request.waited is None else kept.request.waited + away
+        older = msgspec.structs.replace(kept.request, age=kept.request.age + away, waited=waited)
         return msgspec.structs.replace(kept, request=older)
 
 
-def told(request: OpenRequest | None, closed: tuple[ClosedRequest, ...], *, spoken: bool) -> Kept:
-    """What to keep of *request*; *spoken*: people are speaking in the call that is on."""
+def told(
+    request: OpenRequest | None, closed: tuple[ClosedRequest, ...], *, spoken: bool, alarm: bool = False
+) -> Kept:
+    """What to keep of *request*; *spoken*: people are speaking in the call that is on; *alarm*: nobody answers."""
     if request is None:
         return Kept(closed=closed)
     return Kept(
@@ -108,6 +116,8 @@ def told(request: OpenRequest | None, closed: tuple[ClosedRequest, ...], *, spok
             origin=request.origin,
             phase=Phase.ANSWERED if request.phase is Phase.ANSWERED else Phase.WAITING,
             spoken=request.spoken or spoken,
+            waited=request.waited,
+            alarm=alarm,
         ),
         closed=closed,
     )
@@ -160,4 +170,5 @@ def _in_words(damaged: int, *, torn: bool) -> str:
 def _ageless(kept: Kept) -> Kept:
     if kept.request is None:
         return kept
-    return msgspec.structs.replace(kept, request=msgspec.structs.replace(kept.request, age=0))
+    waited = None if kept.request.waited is None else 0
+    return msgspec.structs.replace(kept, request=msgspec.structs.replace(kept.request, age=0, waited=waited))

@@ -20,7 +20,7 @@ Rule 3. A request that the desk gives back (we forgot it in a power cut) is asse
 have let it go for a newer one.
 
 Rule 4. A bed that starts goes on where its journal ends. What the desk still has of it is not known: only an
-answered request stays answered, any other is unsent.
+answered request stays answered, any other is unsent. An alarm goes on until the desk says otherwise.
 
 Rule 5. When nobody has answered for too long, the desk says so, and then the bed does: "use the other bell". A lost
 link does not end this; an answer does.
@@ -295,16 +295,17 @@ def _restored(before: RequestState, after: RequestState, event: Event) -> _Step:
     after = replace(after, closed=event.closed)
     if event.request is None:
         return replace(after, state=State.IDLE), []
-    return _reopened(after, event.request, event.at), []
+    return replace(_reopened(after, event.request, event.at), alarm=event.alarm), []
 
 
 def _reopened(request: RequestState, told: OpenRequest, at: float) -> RequestState:
+    opened_at = at - told.age / 1000
     return replace(
         request,
         state=State.ANSWERED if told.phase is Phase.ANSWERED else State.UNSENT,
         request_id=told.request_id,
-        opened_at=at - told.age / 1000,
-        asked_at=0.0 if told.waited is None else at - told.waited / 1000,
+        opened_at=opened_at,
+        asked_at=opened_at if told.waited is None else at - told.waited / 1000,
         presses=told.presses,
         origin=told.origin,
         spoken=told.spoken,

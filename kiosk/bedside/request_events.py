@@ -117,6 +117,8 @@ class Restored:
     request: OpenRequest | None
     closed: tuple[ClosedRequest, ...]
     at: float
+    alarm: bool = False
+    """The desk had said that nobody answers."""
 
 
 @dataclass(frozen=True)

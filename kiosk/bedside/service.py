@@ -32,12 +32,12 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.journal_file import JournalFile
 from kiosk.bedside.keeper import Keeper
-from kiosk.bedside.notify import Notifier
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
 from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
+from kiosk.notify import Notifier
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
 from kiosk.signaling.client import Client, Listener
@@ -221,6 +221,7 @@ class Bedside(Listener):
         device, wiring = self._lines[origin]
 
         def pressed(at: float) -> None:
+            self._watchers.pressed(at)
             self._watchers.trace("edge", ago=time.monotonic() - at)
             self._do(bed_events.CallPressed(at, secrets.token_hex(16), origin))
 
@@ -281,6 +282,8 @@ class Bedside(Listener):
         request_before, call_before = self._bed.request, self._bed.call
         effects = self._bed.handle(event, now=time.monotonic())
         self._log_moves(request_before, call_before)
+        if self.request_id:
+            self._client.hurry()
         if self._bed.call.state is not call_events.State.CONNECTED:
             self._talking_since = None
         elif self._talking_since is None:

@@ -31,3 +31,5 @@ class Watchers:
     """What the patient sees; None: there is no panel and pictures are dropped."""
     trace: Trace = _no_trace
     """Named moments of a call, for measuring."""
+    pressed: Callable[[float], None] = lambda at: None
+    """A button that asks was pressed at *at*, monotonic seconds: its own time, however late it is told."""

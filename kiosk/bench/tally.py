@@ -1,4 +1,4 @@
-"""The books of ``kiosk bench faults``: presses as the buttons saw them, requests as a seat sees them. Pure.
+"""The books of ``kiosk bench faults``: presses as they are on the beds' disks, requests as a seat sees them. Pure.
 
 Every request that a press opened must come to the desk once, with its id, and with as many presses as were made
 for it; nothing else may come. A request that was closed at its bed and has gone from the board must stay away.
@@ -30,24 +30,25 @@ class Tally:
     """Told of presses and boards; :attr:`wrong` says what does not add up."""
 
     asked: dict[str, Asked] = field(default_factory=dict)
-    doubles: set[str] = field(default_factory=set)
-    """Requests nobody asked for, second ones of a bed, and closed ones that came back."""
     board: frozenset[str] = frozenset()
     """The requests on the newest board."""
     given_up: set[str] = field(default_factory=set)
     """Requests that were not at the desk in time, whatever came of them later."""
     _closing: set[str] = field(default_factory=set)
+    _second: set[str] = field(default_factory=set)
+    _strangers: set[str] = field(default_factory=set)
+    """On a board before they were on a disk: a bed whose disk hangs sends from memory, and keeps it later."""
 
-    def press(self, bed: str, request_id: str, *, at: float) -> None:
-        """The button of *bed* was pressed, and *request_id* is what its bed has open now."""
+    def press(self, bed: str, request_id: str, presses: int, *, at: float) -> None:
+        """A press at *at* is on the disk of *bed*: so many *presses* now, for *request_id*."""
         known = self.asked.get(request_id)
         if known is None:
-            self.asked[request_id] = Asked(bed, at)
+            self.asked[request_id] = Asked(bed, at, presses)
         else:
-            known.presses += 1
+            known.presses = presses
 
     def close(self, request_id: str) -> None:
-        """It is about to be closed at its bed."""
+        """It is closed at its bed, on the disk."""
         self.asked[request_id].closed = True
         self._closing.add(request_id)
 
@@ -60,11 +61,15 @@ class Tally:
         beds: dict[str, str] = {}
         for view in requests:
             asked = self.asked.get(view.request_id)
-            if asked is None or asked.gone or beds.setdefault(view.bed_user, view.request_id) != view.request_id:
-                self.doubles.add(view.request_id)
-            if asked is not None:
-                asked.seen_at = at if asked.seen_at is None else asked.seen_at
-                asked.presses_seen = max(asked.presses_seen, view.presses)
+            if beds.setdefault(view.bed_user, view.request_id) != view.request_id:
+                self._second.add(view.request_id)
+            if asked is None:
+                self._strangers.add(view.request_id)
+                continue
+            if asked.gone:
+                self._second.add(view.request_id)
+            asked.seen_at = at if asked.seen_at is None else asked.seen_at
+            asked.presses_seen = max(asked.presses_seen, view.presses)
         self.board = frozenset(view.request_id for view in requests)
         for request_id in self._closing - self.board:
             self.asked[request_id].gone = True
@@ -72,13 +77,19 @@ class Tally:
 
     def is_there(self, request_id: str) -> bool:
         """The newest board has it, with all its presses."""
-        asked = self.asked[request_id]
-        return request_id in self.board and asked.presses_seen == asked.presses
+        if request_id not in self.board or request_id not in self.asked:
+            return False
+        return self.asked[request_id].presses_seen == self.asked[request_id].presses
+
+    @property
+    def doubles(self) -> set[str]:
+        """Requests nobody asked for, second ones of a bed, and closed ones that came back."""
+        return self._second | (self._strangers - self.asked.keys())
 
     @property
     def presses(self) -> int:
-        """All that were seen at the buttons."""
-        return sum(asked.presses for asked in self.asked.values())
+        """All that the desk has seen, of all requests."""
+        return sum(asked.presses_seen for asked in self.asked.values())
 
     @property
     def seen(self) -> int:

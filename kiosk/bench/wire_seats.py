@@ -1,7 +1,8 @@
-"""Two seats over the wire for ``kiosk bench faults``, each with a connection of its own straight to the desk.
+"""Three seats over the wire for ``kiosk bench faults``, each with a connection of its own straight to the desk.
 
 The one only looks on: it is never ready, so that no call comes to it, and its boards are what "at the desk" means.
-The other is ready and takes no call: it declines, is busy, lets ring, or vanishes. Media are not the subject here.
+The second is ready and takes no call: it declines, is busy, lets ring, or vanishes. The third takes each call and
+speaks for a moment, so that there are talks in which to be killed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from kiosk.media.answering_peer import AnsweringPeer
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 
@@ -27,6 +29,10 @@ MAX_THINKING_S = 2.0
 """How long the seat that takes no call lets it ring at most."""
 MAX_PAUSE_S = 2.0
 """How long it is not ready then: each call costs its bed the making of an offer."""
+MEDIA_TIMEOUT_S = 5.0
+"""For a call's media to connect; a bed that was killed meanwhile never does."""
+MAX_TALK_S = 1.5
+TONE_HZ = 660.0
 
 Where = Callable[[], str | None]
 """The desk's WebSocket now, or None while there is no desk."""
@@ -122,6 +128,42 @@ class DecliningSeat(_Seat):
             await socket.send(codec.encode(wire.SetSeatState(state="rest")))
             await asyncio.sleep(self._chance.uniform(0, MAX_PAUSE_S))
             await socket.send(codec.encode(wire.SetSeatState(state="free")))
+
+
+class TalkingSeat(_Seat):
+    """Takes each call, speaks and hangs up; :attr:`talks` counts them."""
+
+    def __init__(self, where: Where, login: wire.Login, chance: random.Random) -> None:
+        super().__init__(where, login)
+        self._chance = chance
+        self.talks = 0
+
+    async def hears(self, message: wire.Message, socket: ClientConnection) -> None:
+        """Be ready at each login; answer what rings."""
+        if isinstance(message, wire.LoginOk):
+            await socket.send(codec.encode(wire.SetSeatState(state="free")))
+        elif isinstance(message, wire.IncomingCall):
+            peer = AnsweringPeer(hz=TONE_HZ)
+            try:
+                await self._talk(message, peer, socket)
+            finally:
+                await peer.close()
+            await socket.send(codec.encode(wire.SetSeatState(state="free")))
+
+    async def _talk(self, incoming: wire.IncomingCall, peer: AnsweringPeer, socket: ClientConnection) -> None:
+        call_id = incoming.call_id
+        await socket.send(codec.encode(wire.Answer(call_id=call_id, sdp=await peer.answer(incoming.sdp))))
+        try:
+            async with asyncio.timeout(MEDIA_TIMEOUT_S):
+                await peer.connected.wait()
+        except TimeoutError:
+            await socket.send(codec.encode(wire.Reject(call_id=call_id)))
+            return
+        await socket.send(codec.encode(wire.Accept(call_id=call_id, call_type=wire.CallType.AUDIO)))
+        peer.accept()
+        self.talks += 1
+        await asyncio.sleep(self._chance.uniform(0, MAX_TALK_S))
+        await socket.send(codec.encode(wire.Hangup(call_id=call_id)))
 
 
 _TO_SEAT = codec.Decoder(wire.ToSeat)

@@ -33,6 +33,9 @@ class Robot:
         self._socket: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._inbox: asyncio.Queue[wire.Message] = asyncio.Queue(256)
+        self._accepted = ""
+        self._connection = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self.peer: AnsweringPeer | None = None
 
     async def __aenter__(self) -> Robot:
@@ -47,10 +50,11 @@ class Robot:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await self.drop_call()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        await self.drop_call()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
 
@@ -88,10 +92,12 @@ class Robot:
         await self.send(wire.Accept(call_id=incoming.call_id, call_type=call_type))
         self.peer.accept()
         await self.hears(wire.Accepted)
+        self._accepted, self._connection = incoming.call_id, 0
         return accepted_at
 
     async def drop_call(self) -> None:
         """Close the media."""
+        self._accepted = ""
         peer, self.peer = self.peer, None
         if peer is not None:
             await peer.close()
@@ -101,8 +107,23 @@ class Robot:
             message = _TO_SEAT.decode(text)
             if isinstance(message, wire.Ping):
                 await self.send(wire.Pong())
+            elif isinstance(message, wire.Rebuild):
+                await self._rebuild(message)
             elif not isinstance(message, wire.Board):
                 await self._inbox.put(message)
+
+    async def _rebuild(self, message: wire.Rebuild) -> None:
+        """The path is dead, and the bed offers a new one: answer at once, as the page does."""
+        if message.call_id != self._accepted or message.connection <= self._connection or self.peer is None:
+            return
+        dead, self.peer = self.peer, AnsweringPeer(hz=self._hz)
+        self._connection = message.connection
+        closing = asyncio.create_task(dead.close())  # not waited for: it is dead
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        sdp = await self.peer.answer(message.sdp)
+        self.peer.accept()
+        await self.send(wire.Answer(call_id=message.call_id, connection=message.connection, sdp=sdp))
 
     def _sign_in(self) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310  (the demo's own desk)

@@ -182,7 +182,8 @@ def resume(books: Books, request: Request) -> None:
     seat = books.ledger.seats.get(told.call_seat or "")
     in_it = seat is None or not seat.connected or seat.page_call_id == told.call_id
     taken = books.ledger.lease_of_seat(told.call_seat or "") is not None or told.call_id in books.ledger.leases
-    if not told.call_seat or taken or not in_it or "resume" not in REQUEST[request.state]:
+    is_a_bed = told.call_seat in books.ledger.beds
+    if not told.call_seat or is_a_bed or taken or not in_it or "resume" not in REQUEST[request.state]:
         reason = EndReason.HANGUP if request.state is RequestState.ANSWERED else EndReason.SEAT_LOST
         books.effects.append(Tell(request.bed, wire.CallEnded(call_id=told.call_id, reason=reason)))
         if request.by_seat:
@@ -220,7 +221,8 @@ def close(books: Books, request: Request, reason: wire.CloseReason) -> None:
     if lease is not None:
         talking = lease.state is LeaseState.TALKING
         books.end(lease, EndReason.HANGUP if talking else EndReason.CANCELLED)
-    books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
+    if not request.by_seat:  # that is gone with its lease
+        books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
     closed = wire.RequestClosed(request_id=request.told.request_id, reason=reason)
     books.effects.append(Tell(request.bed, closed))
 

@@ -22,6 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kiosk.desk.allocation_events import AllBusy, Reserved, SeatAsked, SeatReturned
+from kiosk.desk.audit import Act, Audited
+from kiosk.desk.auditor import Auditor
 from kiosk.desk.registry import SEAT_TTL_S, Registry
 from kiosk.desk.relay import Relay
 from kiosk.errors import BadMessage, CredentialError, SettingsError
@@ -146,10 +148,11 @@ def refuse(code: str, message: str, field: str = "") -> Response:
 class Doors:
     """The HTTP API of one desk."""
 
-    def __init__(self, settings: Desk, registry: Registry, relay: Relay) -> None:
+    def __init__(self, settings: Desk, registry: Registry, relay: Relay, auditor: Auditor) -> None:
         self._settings = settings
         self._registry = registry
         self._relay = relay
+        self._auditor = auditor
         self._one_passphrase = asyncio.Lock()
         self._one_code = asyncio.Lock()
         self._waiting: Counter[str] = Counter()
@@ -163,15 +166,23 @@ class Doors:
         ]
 
     async def _sign_in(self, request: Request) -> Response:
+        who, address = "", _address(request)
         try:
             asked = await _body(request, SignIn)
-            seat = await (self._by_code(asked.code) if asked.code else self._by_passphrase(asked, request))
+            # What is no seat's id may be anything, a passphrase in the wrong field too.
+            who = asked.user_id if self._registry.seat(asked.user_id) else ""
+            seat = await (self._by_code(asked.code) if asked.code else self._by_passphrase(asked, address))
         except (BadMessage, CredentialError) as error:
+            self._auditor.refused(who, address, error.code)
             return _refusal(error)
         except SettingsError as error:
             log.error("x sign-in: %s", error)
+            self._auditor.refused(who, address, "unavailable")
             return refuse("unavailable", "the desk cannot read or write its sign-in secrets: see its log")
         now = int(time.time())
+        reason = "code" if asked.code else "passphrase"
+        self._auditor.known(Act(Audited.SIGNED_IN, seat.user_id, address=address, reason=reason))
+        self._auditor.known(Act(Audited.USERSIG_ISSUED, seat.user_id, address=address, reason="sign-in"))
         return answer(
             Ticket(
                 user_id=seat.user_id,
@@ -186,8 +197,7 @@ class Doors:
         async with self._one_code:
             return await asyncio.to_thread(self._registry.use_code, code, now=int(time.time()))
 
-    async def _by_passphrase(self, asked: SignIn, request: Request) -> Seat:
-        address = request.client.host if request.client else ""
+    async def _by_passphrase(self, asked: SignIn, address: str) -> Seat:
         crowded = self._waiting.total() >= MAX_WAITING_SIGN_INS
         if crowded or self._waiting[address] >= MAX_WAITING_PER_ADDRESS:
             raise CredentialError("too_many", "too many sign-ins at this moment: try again")
@@ -211,6 +221,7 @@ class Doors:
             asked = await _body(request, Allocate)
             self._check(asked, now)
         except (BadMessage, CredentialError) as error:
+            self._auditor.refused("", _address(request), error.code)
             return _refusal(error)
         wish = wire.OpenRequest(
             request_id=secrets.token_hex(16),
@@ -222,6 +233,8 @@ class Doors:
         bed = wire.BedInfo(group=asked.group, ward=asked.ward, room=asked.room, bed=asked.bed)
         for effect in self._relay.handle(SeatAsked(asked.user_id, wish, bed)):
             if isinstance(effect, Reserved):
+                issued = Act(Audited.USERSIG_ISSUED, asked.user_id, address=_address(request), reason="allocate")
+                self._auditor.known(issued)
                 return answer(
                     Allocation(
                         user_id=effect.lease.seat,
@@ -241,6 +254,7 @@ class Doors:
             asked = await _body(request, Release)
             self._check(asked, int(time.time()))
         except (BadMessage, CredentialError) as error:
+            self._auditor.refused("", _address(request), error.code)
             return _refusal(error)
         self._relay.handle(SeatReturned(asked.user_id, asked.call_id))
         return Response(status_code=204)
@@ -249,6 +263,10 @@ class Doors:
         self._registry.verify(asked.user_id, asked.sdk_app_id, asked.user_sig, now=now)
         if self._registry.seat(asked.user_id) is not None:
             raise CredentialError("not_allowed", "a seat cannot ask for a seat")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _body(request: Request, kind: type[S]) -> S:

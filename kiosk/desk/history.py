@@ -1,9 +1,11 @@
-"""The timelines on disk: SQLite through SQLAlchemy Core, append-only, and never in the way of an allocation.
+"""The timelines and the audit log on disk: SQLite through SQLAlchemy Core, append-only, and never in the way of an
+allocation.
 
-:meth:`History.add` only puts an entry into a bounded queue; a thread of its own writes, one transaction a batch. A
-disk that is full, a database that is locked or damaged is a *fault* in words (:attr:`History.fault`, shown by
-``/healthz`` and in the log): entries wait in the queue, and those that no longer fit are counted, so that it
-says itself where there is a gap. A damaged file is kept beside the new one, for whoever may want to mend it.
+:meth:`History.add` and :meth:`History.audit` only put a line into a bounded queue; a thread of its own writes, one
+transaction a batch. A disk that is full, a database that is locked or damaged is a *fault* in words
+(:attr:`History.fault`, shown by ``/healthz``, on the seats' pages and in the log): lines wait in the queue, and
+those that no longer fit are counted, so that it says itself where there is a gap. A damaged file is kept beside the
+new one, for whoever may want to mend it.
 
 The database refuses UPDATE always, and DELETE of whatever is younger than the facility's ``desk.history_days``.
 """
@@ -14,7 +16,8 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import UnionType
@@ -23,15 +26,18 @@ from typing import Any, get_type_hints
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from kiosk.desk.audit import Act, Audited
 from kiosk.desk.timeline import Entry, Happened
 from kiosk.errors import KioskError
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "history.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no audit log; such a file is given one."""
 QUEUE_LIMIT = 10_000
-"""Entries that wait while the disk does not take them: about an hour of a busy ward."""
+"""Entries that wait while the disk does not take them: about an hour of a busy ward. Half of it is the timelines'
+alone: lines of the audit log never push out a request's."""
 BATCH_LIMIT = 500
 BUSY_TIMEOUT_S = 2.0
 """How long one try waits for another program that holds the database."""
@@ -42,26 +48,45 @@ TIDY_EVERY_S = 3600.0
 """How often what is older than the facility keeps is deleted, at most."""
 DAY_S = 86_400.0
 
-_TYPES: dict[type | UnionType, Any] = {int: sa.Integer, bool: sa.Boolean, Happened: sa.String, str: sa.String}
-_HINTS = get_type_hints(Entry)
+_TYPES: dict[type | UnionType, Any] = {
+    int: sa.Integer,
+    bool: sa.Boolean,
+    Happened: sa.String,
+    Audited: sa.String,
+    str: sa.String,
+}
 _METADATA = sa.MetaData()
-TIMELINE = sa.Table(
-    "timeline",
-    _METADATA,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("at", sa.Float, nullable=False, index=True),
-    *(sa.Column(column.name, _TYPES[_HINTS[column.name]], nullable=False) for column in fields(Entry)),
-    sqlite_autoincrement=True,
-)
+
+
+def _table(name: str, of: type[Entry] | type[Act]) -> sa.Table:
+    hints = get_type_hints(of)
+    return sa.Table(
+        name,
+        _METADATA,
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("at", sa.Float, nullable=False, index=True),
+        *(sa.Column(column.name, _TYPES[hints[column.name]], nullable=False) for column in fields(of)),
+        sqlite_autoincrement=True,
+    )
+
+
+TIMELINE = _table("timeline", Entry)
 """``at`` is the desk's wall clock, Unix seconds; the rest is :class:`~kiosk.desk.timeline.Entry`."""
+AUDIT = _table("audit", Act)
+"""The same of :class:`~kiosk.desk.audit.Act`."""
 _KEPT = sa.Table("kept", _METADATA, sa.Column("since", sa.Float, nullable=False))
 """One row: what is older may be deleted."""
 
-_TRIGGERS = (
-    "CREATE TRIGGER timeline_is_append_only BEFORE UPDATE ON timeline"
-    " BEGIN SELECT RAISE(ABORT, 'the timeline is append-only'); END",
-    "CREATE TRIGGER timeline_is_kept BEFORE DELETE ON timeline WHEN OLD.at >= (SELECT since FROM kept)"
-    " BEGIN SELECT RAISE(ABORT, 'the timeline is kept for desk.history_days'); END",
+_TRIGGERS = tuple(
+    trigger
+    for table in (TIMELINE.name, AUDIT.name)
+    for trigger in (
+        f"CREATE TRIGGER IF NOT EXISTS {table}_is_append_only BEFORE UPDATE ON {table}"
+        f" BEGIN SELECT RAISE(ABORT, 'the {table} is append-only'); END",
+        f"CREATE TRIGGER IF NOT EXISTS {table}_is_kept BEFORE DELETE ON {table}"  # noqa: S608  (our own names)
+        f" WHEN OLD.at >= (SELECT since FROM kept)"
+        f" BEGIN SELECT RAISE(ABORT, 'the {table} is kept for desk.history_days'); END",
+    )
 )
 
 
@@ -71,8 +96,12 @@ class HistoryError(KioskError):
 
 @dataclass(frozen=True)
 class _Line:
-    entry: Entry
+    entry: Entry | Act
     at: float
+
+    @property
+    def table(self) -> sa.Table:
+        return TIMELINE if isinstance(self.entry, Entry) else AUDIT
 
     def row(self) -> dict[str, Any]:
         return {"at": self.at, **asdict(self.entry), "what": self.entry.what.value}
@@ -86,9 +115,12 @@ class History:
         """Why nothing can be written now, in words; empty when all is well. Read from any thread."""
         self._path = path
         self._days = days
+        self._report: Callable[[str], None] = lambda fault: None
         self._retry_s = retry_s
         self._waiting: queue.Queue[_Line] = queue.Queue(queue_limit)
-        self._missing = 0
+        self._audit_limit = queue_limit // 2
+        self._missing: Counter[str] = Counter()
+        """How many lines no longer fitted, by table."""
         self._missing_lock = threading.Lock()
         self._more = threading.Event()
         self._closing = threading.Event()
@@ -97,17 +129,30 @@ class History:
         self._tidied_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write what was and will be added."""
+    def start(self, *, report: Callable[[str], None] = lambda fault: None) -> None:
+        """Begin to write what was and will be added.
+
+        *report* is called on the writer's thread each time :attr:`fault` has changed.
+        """
+        self._report = report
         self._thread.start()
 
     def add(self, entry: Entry, at: float) -> None:
         """Keep *entry*, which happened *at* (Unix seconds). Returns at once, whatever the disk does."""
+        self._add(_Line(entry, at), limited=False)
+
+    def audit(self, act: Act, at: float) -> None:
+        """Keep *act* in the audit log, as :meth:`add` does."""
+        self._add(_Line(act, at), limited=self._waiting.qsize() > self._audit_limit)
+
+    def _add(self, line: _Line, *, limited: bool) -> None:
         try:
-            self._waiting.put_nowait(_Line(entry, at))
+            if limited:
+                raise queue.Full
+            self._waiting.put_nowait(line)
         except queue.Full:
             with self._missing_lock:
-                self._missing += 1
+                self._missing[line.table.name] += 1
         self._more.set()
 
     def close(self) -> None:
@@ -150,23 +195,29 @@ class History:
 
     def _written(self, batch: list[_Line]) -> bool:
         with self._missing_lock:
-            missing = self._missing
-        rows = [line.row() for line in batch]
-        if missing:
-            rows.append(_Line(Entry(Happened.MISSING, count=missing), batch[-1].at).row())
+            missing = self._missing.copy()
+        now = batch[-1].at
+        lines = batch.copy()
+        if gap := missing[TIMELINE.name]:
+            lines.append(_Line(Entry(Happened.MISSING, count=gap), now))
+        if gap := missing[AUDIT.name]:
+            lines.append(_Line(Act(Audited.MISSING, count=gap), now))
         try:
             engine = self._engine = self._engine or open_for_writing(self._path)
             with engine.begin() as connection:
-                connection.execute(sa.insert(TIMELINE), rows)
-                self._tidy(connection, batch[-1].at)
+                for table in (TIMELINE, AUDIT):
+                    if rows := [line.row() for line in lines if line.table is table]:
+                        connection.execute(sa.insert(table), rows)
+                self._tidy(connection, now)
         except (SQLAlchemyError, HistoryError, OSError) as error:
             self._failed(error)
             return False
         with self._missing_lock:
-            self._missing -= missing
+            self._missing.subtract(missing)
         if self.fault:
             log.info("- the history is written again")
             self.fault = ""
+            self._report("")
         return True
 
     def _tidy(self, connection: sa.Connection, now: float) -> None:
@@ -174,7 +225,9 @@ class History:
             return
         since = now - self._days * DAY_S
         connection.execute(sa.update(_KEPT).values(since=since))
-        deleted = connection.execute(sa.delete(TIMELINE).where(TIMELINE.c.at < since)).rowcount
+        deleted = sum(
+            connection.execute(sa.delete(table).where(table.c.at < since)).rowcount for table in (TIMELINE, AUDIT)
+        )
         connection.execute(sa.update(_KEPT).values(since=_NEVER))
         self._tidied_at = now
         if deleted:
@@ -191,7 +244,8 @@ class History:
             words = f"{words}; {self._put_aside()}"
         if words != self.fault:
             log.error("x the history cannot be written: %s", words)
-        self.fault = words
+            self.fault = words
+            self._report(words)
 
     def _put_aside(self) -> str:
         number = 1
@@ -223,11 +277,12 @@ def open_for_writing(path: Path) -> sa.Engine:
     try:
         with engine.begin() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if version == 0:
+            if version < SCHEMA_VERSION:
                 _METADATA.create_all(connection)
                 for trigger in _TRIGGERS:
                     connection.exec_driver_sql(trigger)
-                connection.execute(sa.insert(_KEPT).values(since=_NEVER))
+                if version == 0:
+                    connection.execute(sa.insert(_KEPT).values(since=_NEVER))
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
             elif version != SCHEMA_VERSION:
                 raise HistoryError(
@@ -239,10 +294,26 @@ def open_for_writing(path: Path) -> sa.Engine:
     return engine
 
 
-def entries(path: Path, *, since: float) -> Iterator[dict[str, Any]]:
-    """The lines of the history at *path* from Unix time *since* on, oldest first, read as they are asked for.
+def write_now(path: Path, act: Act, at: float) -> None:
+    """Add *act* to the audit log at *path*, from another process than the desk's. Blocks.
 
     Raises :exc:`HistoryError`.
+    """
+    try:
+        engine = open_for_writing(path)
+        try:
+            with engine.begin() as connection:
+                connection.execute(sa.insert(AUDIT), [_Line(act, at).row()])
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, OSError) as error:
+        raise HistoryError(f"{path}: {_words(error)}") from None
+
+
+def entries(path: Path, *, since: float, table: sa.Table = TIMELINE) -> Iterator[dict[str, Any]]:
+    """The lines of *table* in the history at *path* from Unix time *since* on, oldest first.
+
+    They are read as they are asked for. Raises :exc:`HistoryError`.
     """
     if not path.exists():
         raise HistoryError(f"{path}: there is no history yet; a desk makes it when the first request comes")
@@ -252,7 +323,7 @@ def entries(path: Path, *, since: float) -> Iterator[dict[str, Any]]:
     )
     try:
         with engine.connect() as connection:
-            asked = sa.select(TIMELINE).where(TIMELINE.c.at >= since).order_by(TIMELINE.c.number)
+            asked = sa.select(table).where(table.c.at >= since).order_by(table.c.number)
             for row in connection.execution_options(yield_per=BATCH_LIMIT).execute(asked):
                 yield dict(row._mapping)
     except DBAPIError as error:

@@ -1,4 +1,7 @@
-"""``kiosk desk history``: the timelines as CSV or JSON, streamed, for a person's spreadsheet or another program."""
+"""``kiosk desk history`` and ``kiosk desk audit``: what is kept, as CSV or JSON.
+
+Streamed, for a person's spreadsheet or another program.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+import sqlalchemy as sa
 
 from kiosk.desk.history import TIMELINE
 from kiosk.errors import SettingsError
@@ -26,17 +31,17 @@ def since_of(text: str) -> float:
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
-def write_csv(lines: Iterable[dict[str, Any]], out: TextIO) -> None:
-    """Write *lines* with a header; no cell can be taken for a formula."""
+def write_csv(lines: Iterable[dict[str, Any]], out: TextIO, table: sa.Table = TIMELINE) -> None:
+    """Write *lines* of *table* with a header; no cell can be taken for a formula."""
     writer = csv.writer(out)
-    names = TIMELINE.columns.keys()
+    names = table.columns.keys()
     writer.writerow(names)
     for line in lines:
         told = _told(line)
         writer.writerow([_harmless(told[name]) for name in names])
 
 
-def write_json(lines: Iterable[dict[str, Any]], out: TextIO) -> None:
+def write_json(lines: Iterable[dict[str, Any]], out: TextIO, table: sa.Table = TIMELINE) -> None:
     """Write *lines* as one JSON list, a line each."""
     before = "[\n"
     for line in lines:

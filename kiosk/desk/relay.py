@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from kiosk.desk.allocation import Allocation
 from kiosk.desk.allocation_events import (
     BoardChanged,
@@ -34,6 +36,8 @@ from kiosk.signaling import messages as wire
 
 log = logging.getLogger(__name__)
 
+MAX_FAULT = 200
+"""Characters of a fault's words on the board (the wire's ``Words``)."""
 OUTBOX_LIMIT = 512
 """Messages a connection may be behind before it is closed."""
 BOARD_INTERVAL_S = 0.1
@@ -78,6 +82,7 @@ class Relay:
         self._dirty: set[str] = set()
         self._boards_due: asyncio.TimerHandle | None = None
         self._boards_sent_at = 0.0
+        self._history_fault = ""
 
     @property
     def connected(self) -> int:
@@ -106,13 +111,18 @@ class Relay:
             log.info("- %s disconnected", connection.user_id)
             self.handle(Left(connection.user_id))
 
-    def said(self, connection: Connection, message: wire.Message) -> None:
-        """A decoded message of a logged-in user; answered by ``ack`` or ``fault`` when it carries an id."""
+    def said(self, connection: Connection, message: wire.Message) -> bool:
+        """A decoded message of a logged-in user; answered by ``ack`` or ``fault`` when it carries an id.
+
+        Returns whether it was not refused.
+        """
         effects: list[Effect] = []
         if not isinstance(message, wire.Pong):
             effects = self.handle(Said(connection.user_id, message), answer_to=message)
-        if isinstance(message.id, str) and not any(_is_fault(effect, connection.user_id) for effect in effects):
+        refused = any(_is_fault(effect, connection.user_id) for effect in effects)
+        if isinstance(message.id, str) and not refused:
             connection.send(wire.Ack(id=message.id))
+        return not refused
 
     def handle(self, event: Event, *, answer_to: wire.Message | None = None) -> list[Effect]:
         """Apply *event* and perform what follows."""
@@ -120,6 +130,12 @@ class Relay:
         for effect in effects:
             self._perform(effect, answer_to)
         return effects
+
+    def history_is(self, fault: str) -> None:
+        """Tell all seats that the desk's record cannot be kept, and why, or (empty) that it can again."""
+        self._history_fault = fault[:MAX_FAULT]
+        self._dirty |= {group for seat in self.allocation.ledger.seats.values() for group in seat.groups}
+        self._schedule_boards()
 
     def stop(self) -> None:
         """Stop every timer."""
@@ -168,7 +184,8 @@ class Relay:
         for seat in ledger.seats.values():
             connection = self._connections.get(seat.user_id)
             if connection is not None and seat.groups & dirty:
-                connection.send(ledger.board(seat, now=self._boards_sent_at, rules=self.allocation.rules))
+                board = ledger.board(seat, now=self._boards_sent_at, rules=self.allocation.rules)
+                connection.send(msgspec.structs.replace(board, history_fault=self._history_fault))
 
 
 def _is_fault(effect: Effect, user_id: str) -> bool:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import uvicorn
-from msgspec import UnsetType
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -23,16 +22,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from kiosk.desk import doors
+from kiosk.desk import doors, peer
 from kiosk.desk.address import page_url, wants_tls
+from kiosk.desk.auditor import Auditor
 from kiosk.desk.certificate import check_pair, ensure_certificate
 from kiosk.desk.history import FILE_NAME, History
 from kiosk.desk.ledger import Rules
 from kiosk.desk.listening import HttpProtocol, Listening, WebSocketProtocol, listen
+from kiosk.desk.peer_session import DeskParts, PeerSession
 from kiosk.desk.registry import Registry
-from kiosk.desk.relay import Connection, Relay
+from kiosk.desk.relay import Relay
 from kiosk.desk.timeline import Entry, Happened
+from kiosk.desk.writers import Writers
 from kiosk.errors import BadMessage, CredentialError
+from kiosk.notify import Notifier
 from kiosk.settings import Desk
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -49,22 +52,9 @@ in at once, so that those who only hold a place cannot keep it out."""
 FAIR_WAIT_S = 5.0
 """So much silence is forgiven in any crowd: when a hospital's power returns, all its kiosks come at once. A kiosk
 itself gives up after as much (``signaling/client.py``)."""
-HEARTBEAT_S = 2.5
-"""A bed that misses three of them tells its patient within 10 s that nobody can be reached."""
-BEATS_UNANSWERED = 2
-"""A peer that has left so many pings without any word is gone when the next is due: three heartbeats after its last
-word. Counted in beats, not by the clock, so that a desk that stood still does not blame its peers for it; and a
-peer that hears us while we do not hear it is told within 10 s, too."""
-SILENT_GOODBYE_S = 0.5
-"""For the last words to a silent peer: it may hear them, but its answer will not come."""
 MAX_WEBSOCKET_BYTES = 4 * wire.MAX_MESSAGE_BYTES
 """Up to here an oversized message is answered in words; beyond, the connection is closed (1009)."""
-MAX_BAD_MESSAGES = 20
-"""Bad messages a connection may send in all before it is closed for abuse (design §8)."""
-CLOSE_POLICY = 1008
-CLOSE_FAULT = 1011
 CLOSE_TRY_LATER = 1013
-SHUTDOWN_TIMEOUT_S = 3
 
 _HEADERS = [
     (
@@ -99,11 +89,14 @@ class _Headers:
 class DeskServer:
     """One desk. *data* is its folder."""
 
-    def __init__(self, settings: Desk, data: Path) -> None:
+    def __init__(self, settings: Desk, data: Path, *, notifier: Notifier | None = None) -> None:
         self.settings = settings
+        self._notifier = notifier or Notifier()
+        self.writers = Writers()
         self.registry = Registry(settings, data)
         self._data = data
         self.history = History(data / FILE_NAME, days=settings.history_days)
+        self.auditor = Auditor(self.history.audit)
         self.relay = Relay(
             Rules(
                 ring_s=settings.ring_timeout,
@@ -125,7 +118,7 @@ class DeskServer:
 
     def app(self) -> ASGIApp:
         """The ASGI application."""
-        api = doors.Doors(self.settings, self.registry, self.relay)
+        api = doors.Doors(self.settings, self.registry, self.relay, self.auditor)
         routes = Starlette(
             routes=[
                 Route("/", self._index),
@@ -158,19 +151,51 @@ class DeskServer:
             ws_max_size=MAX_WEBSOCKET_BYTES,
             ws_ping_interval=None,
             ws_per_message_deflate=False,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+            timeout_graceful_shutdown=peer.SHUTDOWN_TIMEOUT_S,
             lifespan="off",
         )
-        self._server = Listening(config, lambda: ready(self.url))
+
+        def listens() -> None:
+            self._notifier.ready()
+            self._notifier.status(f"listening at {self.url}")
+            ready(self.url)
+
+        self._server = Listening(config, listens)
         log.info("- desk ready at %s", self.url)
-        self.history.start()
+        self.history.start(report=self._history_reporter())
         self.history.add(Entry(Happened.DESK_STARTED), time.time())
+        self.auditor.started(self.settings)
+        feeding = asyncio.create_task(self._feed_watchdog())
         try:
             await self._server.serve(sockets=[listening])
         finally:
+            self._notifier.stopping()
+            feeding.cancel()
             self.relay.stop()
             listening.close()
+            self.auditor.close()
             await asyncio.to_thread(self.history.close)
+
+    async def _feed_watchdog(self) -> None:
+        every_s = self._notifier.watchdog_s
+        stalled = False
+        while every_s is not None:
+            before, stalled = stalled, self.writers.stalled(now=time.monotonic())
+            if not stalled:
+                self._notifier.alive()
+            elif not before:
+                log.error("x nothing goes out to any connection; the watchdog is not fed")
+            await asyncio.sleep(every_s)
+
+    def _history_reporter(self) -> Callable[[str], None]:
+        """Takes the history's faults from its thread to the loop; the only place that crosses."""
+        loop = asyncio.get_running_loop()
+
+        def report(fault: str) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the history is late
+                loop.call_soon_threadsafe(self.relay.history_is, fault)
+
+        return report
 
     def stop(self) -> None:
         """End :meth:`run` in an orderly way."""
@@ -203,22 +228,23 @@ class DeskServer:
             await websocket.accept()
             login = await self._login(websocket)
             if login is not None:
-                await _Session(self, websocket, login).run()
+                parts = DeskParts(self.settings, self.registry, self.relay, self.auditor, self.writers)
+                await PeerSession(parts, websocket, login).run()
         except (WebSocketDisconnect, OSError):
             pass  # it left while we were greeting it
 
     async def _login(self, websocket: WebSocket) -> wire.Login | None:
-        who = "somebody"
+        who = ""
         text: str | bytes = ""
         try:
             text = await self._first_words(websocket)
-            login = _FROM_KIOSK.decode(text)
+            login = peer.FROM_KIOSK.decode(text)
             if not isinstance(login, wire.Login):
                 raise BadMessage(ErrorCode.OUT_OF_ORDER, "the first message must be 'login'", field="type")
             who = login.user_id
             self._admit(login)
         except _MakesRoom:
-            await _end(websocket, CLOSE_TRY_LATER, "too many connections without a login")
+            await peer.end(websocket, CLOSE_TRY_LATER, "too many connections without a login")
             return None
         except TimeoutError:
             fault = wire.Fault(code=ErrorCode.OUT_OF_ORDER, message=f"no login within {LOGIN_TIMEOUT_S:g} s")
@@ -228,10 +254,12 @@ class DeskServer:
             fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
         else:
             return login
-        address = websocket.client.host if websocket.client else "?"
+        address = peer.address_of(websocket)
+        self.auditor.refused(who, address, fault.code.value)
+        who = who or "somebody"
         log.warning("x login of %s from %s refused: %s: %s", who, address, fault.code.value, fault.message)
-        await _send(websocket, msgspec.structs.replace(fault, id=codec.id_of(text)))
-        await _end(websocket, CLOSE_POLICY, fault.code.value)
+        await peer.send(websocket, msgspec.structs.replace(fault, id=codec.id_of(text)))
+        await peer.end(websocket, peer.CLOSE_POLICY, fault.code.value)
         return None
 
     async def _first_words(self, websocket: WebSocket) -> str | bytes:
@@ -240,7 +268,7 @@ class DeskServer:
             async with limit:
                 self._make_room()
                 self._strangers[limit] = asyncio.get_running_loop().time()
-                return await _receive(websocket)
+                return await peer.receive(websocket)
         except TimeoutError:
             raise (TimeoutError if limit in self._strangers else _MakesRoom) from None
         finally:
@@ -268,137 +296,3 @@ class DeskServer:
 
 class _MakesRoom(Exception):
     """Of the connections without a login this one has been silent longest, and there are too many."""
-
-
-class _Session:
-    """One logged-in WebSocket: a reader, a writer and the heartbeat."""
-
-    def __init__(self, desk: DeskServer, websocket: WebSocket, login: wire.Login) -> None:
-        self._desk = desk
-        self._websocket = websocket
-        self._login = login
-        self._seat = desk.registry.seat(login.user_id)
-        self._decoder = _FROM_SEAT if self._seat else _FROM_KIOSK
-        self._closing = ""
-        self._goodbye_s = float(SHUTDOWN_TIMEOUT_S)
-        self._connection = Connection(login.user_id, self._close)
-        self._unanswered = 0
-        self._bad = 0
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def run(self) -> None:
-        """Until either side closes."""
-        settings = self._desk.settings
-        self._connection.send(
-            wire.LoginOk(
-                id=self._login.id,
-                user_id=self._login.user_id,
-                role="seat" if self._seat else "kiosk",
-                heartbeat_ms=round(HEARTBEAT_S * 1000),
-                ring_timeout_ms=round(settings.ring_timeout * 1000),
-                name=(self._seat.name or self._seat.user_id) if self._seat else "",
-                ice_servers=settings.ice_servers,
-            )
-        )
-        self._desk.relay.arrive(self._connection, seat=self._seat, call_id=self._login.call_id)
-        jobs: list[Callable[[], Awaitable[None]]] = [self._read, self._write, self._beat]
-        self._tasks = [asyncio.create_task(_until_it_leaves(job)) for job in jobs]
-        try:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._desk.relay.leave(self._connection)
-            for task in self._tasks:
-                task.cancel()
-            ended = await asyncio.gather(*self._tasks, return_exceptions=True)
-        code = CLOSE_POLICY
-        for fault in ended:
-            if isinstance(fault, Exception):
-                log.error("x %s: the desk failed at its message", self._login.user_id, exc_info=fault)
-                self._closing, code = "the desk failed", CLOSE_FAULT
-        if self._closing:
-            await _until_it_leaves(lambda: self._say_goodbye(code))
-
-    def _close(self, reason: str) -> None:
-        if not self._closing:
-            self._closing = reason
-            for task in self._tasks:
-                task.cancel()
-
-    async def _say_goodbye(self, code: int) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._goodbye_s):
-                while not self._connection.outbox.empty():
-                    await _send(self._websocket, self._connection.outbox.get_nowait())
-                await _end(self._websocket, code, self._closing)
-
-    async def _read(self) -> None:
-        while True:
-            text = await _receive(self._websocket)
-            self._unanswered = 0
-            try:
-                message = self._decoder.decode(text)
-                if isinstance(message, wire.Login):
-                    raise BadMessage(ErrorCode.OUT_OF_ORDER, "already logged in", field="type")
-            except BadMessage as error:
-                self._complain(error, codec.id_of(text))
-                continue
-            self._desk.relay.said(self._connection, message)
-
-    def _complain(self, error: BadMessage, asked: str | UnsetType) -> None:
-        self._bad += 1
-        log.warning("x %s: bad message %d: %s at %r", self._login.user_id, self._bad, error, error.field)
-        fault = wire.Fault(id=asked, code=ErrorCode(error.code), message=str(error), field=error.field)
-        self._connection.send(fault)
-        if self._bad >= MAX_BAD_MESSAGES:
-            what = f"{MAX_BAD_MESSAGES} bad messages: closing"
-            self._connection.send(wire.Fault(code=ErrorCode.TOO_MANY, message=what))
-            self._close("too many bad messages")
-
-    async def _write(self) -> None:
-        while True:
-            await _send(self._websocket, await self._connection.outbox.get())
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            if self._unanswered >= BEATS_UNANSWERED:
-                log.warning("x %s is silent, closing", self._login.user_id)
-                self._goodbye_s = SILENT_GOODBYE_S
-                self._close("silent")
-                return
-            self._unanswered += 1
-            self._connection.send(wire.Ping())
-
-
-async def _until_it_leaves(job: Callable[[], Awaitable[None]]) -> None:
-    """Run *job*; a peer that has gone is its normal end."""
-    with suppress(WebSocketDisconnect):
-        await job()
-
-
-async def _send(websocket: WebSocket, message: wire.Message) -> None:
-    """Raises :exc:`WebSocketDisconnect` when the peer has gone."""
-    text = codec.encode(message)
-    try:
-        await websocket.send_text(text)
-    except _CLOSED_MEANWHILE:
-        raise WebSocketDisconnect from None
-
-
-async def _end(websocket: WebSocket, code: int, reason: str) -> None:
-    with suppress(WebSocketDisconnect, *_CLOSED_MEANWHILE):
-        await websocket.close(code, reason)
-
-
-async def _receive(websocket: WebSocket) -> str | bytes:
-    event = await websocket.receive()
-    if event["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(event.get("code", 1000))
-    text: str | bytes | None = event.get("text")
-    return text if text is not None else event.get("bytes") or b""
-
-
-_CLOSED_MEANWHILE = (OSError, RuntimeError)
-"""How uvicorn and Starlette say that a WebSocket cannot be written to any more."""
-_FROM_KIOSK = codec.Decoder(wire.FromKiosk)
-_FROM_SEAT = codec.Decoder(wire.FromSeat)

@@ -2,7 +2,8 @@
 
 Runs on the event loop's thread and calls its listener there. Reconnecting is the normal case in a hospital's
 Wi-Fi: the wait between tries grows, is capped, and is spread by chance so that a ward whose power returns does not
-stampede. After each login the listener gives the snapshot; after that messages go as they come.
+stampede; so is the very first try, unless a patient waits (:meth:`Client.hurry`). After each login the listener
+gives the snapshot; after that messages go as they come.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import websockets
@@ -37,6 +39,9 @@ HEARTBEATS_MISSED = 3
 SILENCE_LIMIT_S = 8.0
 """And so much silence in any case, whatever heartbeat the desk names: the patient is told within 10 s that nobody
 can be reached."""
+FIRST_TRY_WITHIN_S = 2.0
+"""Over so long the first tries of beds that all start in the same second are spread, where nobody waits: a hundred
+beds are then five a tenth of a second."""
 FIRST_RETRY_S = 0.5
 MAX_RETRY_S = 8.0
 REFUSED_RETRY_S = 15.0
@@ -45,7 +50,7 @@ KICKED_RETRY_S = 2.0
 """After another login of our user. It may have been our own, given up and delivered late by the network: then
 nobody else is there, and the bed must not stay away. Asking puts nobody out (``takeover`` is false).
 
-Waits are these at most, and at least half."""
+Waits after a try are these at most, and at least half."""
 OUTBOX_LIMIT = 256
 
 _FRAMES = logging.getLogger(f"{__name__}.frames")
@@ -105,6 +110,7 @@ class Client:
         self._next_id = 0
         self._failures = 0
         self._dropped = ""
+        self._hurry = asyncio.Event()
         self.moved_at = time.monotonic()
         """When it last did what it does: an attempt or its pause began, or a message came."""
         self.moves_within_s = 0.0
@@ -136,17 +142,31 @@ class Client:
             )
         return True
 
+    def hurry(self) -> None:
+        """A patient waits: make the first try at once. Waits after a failure stay, or a ward would stampede."""
+        self._hurry.set()
+
     async def run(self) -> None:
         """Connect and stay connected until cancelled.
 
         A certificate authority's file that is missing or damaged is no reason to leave the bed without a button: it
         is read at each try.
         """
+        await self._until_first_try()
         while True:
             self._expects(CONNECT_TIMEOUT_S + LOGIN_TIMEOUT_S + CLOSE_TIMEOUT_S)
             wait_s = await self._until_lost()
             self._expects(wait_s)
             await asyncio.sleep(wait_s)
+
+    async def _until_first_try(self) -> None:
+        if self._hurry.is_set():
+            return
+        wait_s = self._chance.uniform(0.0, FIRST_TRY_WITHIN_S)
+        self._expects(wait_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._hurry.wait()
 
     async def _until_lost(self) -> float:
         """Connect, stay, tell the listener how it ended; returns how long to wait before the next try."""

@@ -154,6 +154,8 @@ class Board(Message, tag="board", frozen=True, kw_only=True):
     seats: tuple[SeatView, ...] = ()
     beds_online: int = 0
     beds_offline: tuple[Label, ...] = ()
+    history_fault: Words = ""
+    """Why the desk cannot keep its record (timelines, audit log) now; calls work all the same."""
 
 
 class Beds(Message, tag="beds", frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pytest
 from websockets.frames import Frame, Opcode
 
-from kiosk.desk import listening, relay, server
+from kiosk.desk import listening, peer, peer_session, relay, server
 from kiosk.signaling import messages as wire
 from tests.desks import BED, Peer, RunningDesk, desk_running, help_wanted, ringing
 from tests.waiting import HANG_S, until
@@ -31,9 +31,9 @@ LOTS_OF_BYTES = 256 * 1024 * 1024
 @pytest.fixture
 async def hasty_desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningDesk]:
     """One that loses patience soon."""
-    monkeypatch.setattr(server, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(server, "BEATS_UNANSWERED", 5)
-    monkeypatch.setattr(server, "SHUTDOWN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(peer_session, "BEATS_UNANSWERED", 5)
+    monkeypatch.setattr(peer, "SHUTDOWN_TIMEOUT_S", 0.2)
     monkeypatch.setattr(listening, "LINGER_S", 0.2)
     monkeypatch.setattr(listening, "HEAD_TIMEOUT_S", 0.2)
     async with desk_running(tmp_path / "desk-data") as running:
@@ -100,7 +100,7 @@ async def test_a_peer_that_answers_pings_stays(hasty_desk: RunningDesk) -> None:
 async def test_a_seat_that_does_not_read_is_closed_and_its_connection_freed(
     hasty_desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "BEATS_UNANSWERED", HANG_S / server.HEARTBEAT_S)
+    monkeypatch.setattr(peer_session, "BEATS_UNANSWERED", HANG_S / peer_session.HEARTBEAT_S)
     bed = await hasty_desk.bed()
     before = open_sockets()
     stuck = await hasty_desk.stranger(sock=unread_socket(hasty_desk), max_queue=1)

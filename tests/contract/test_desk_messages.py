@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kiosk.desk import server
+from kiosk.desk import peer_session, server
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, ErrorCode
 from tests.desks import BED, SDP, Peer, RunningDesk, help_wanted, invitation, ringing
@@ -96,10 +96,10 @@ async def test_a_bad_message_with_an_id_is_refused_with_it(desk: RunningDesk) ->
 async def test_twenty_bad_messages_close_the_connection_with_a_clear_word(desk: RunningDesk) -> None:
     seat = await desk.seat()
     kiosk = await desk.bed(request=help_wanted())
-    for _ in range(server.MAX_BAD_MESSAGES):
+    for _ in range(peer_session.MAX_BAD_MESSAGES):
         await kiosk.says("{")
     assert await kiosk.is_closed() == (1008, "too many bad messages")
-    assert len(kiosk.all_of(wire.Fault)) == server.MAX_BAD_MESSAGES + 1
+    assert len(kiosk.all_of(wire.Fault)) == peer_session.MAX_BAD_MESSAGES + 1
     last = kiosk.all_of(wire.Fault)[-1]
     assert (last.code, last.message) == (ErrorCode.TOO_MANY, "20 bad messages: closing")
     await seat.sees(online=False, state="waiting")
@@ -107,10 +107,10 @@ async def test_twenty_bad_messages_close_the_connection_with_a_clear_word(desk: 
 
 async def test_fewer_bad_messages_do_not(desk: RunningDesk) -> None:
     kiosk = await desk.bed()
-    for _ in range(server.MAX_BAD_MESSAGES - 1):
+    for _ in range(peer_session.MAX_BAD_MESSAGES - 1):
         await kiosk.says("{")
     assert isinstance(await kiosk.asks(wire.DeviceState(devices=wire.Devices())), wire.Ack)
-    assert len(kiosk.all_of(wire.Fault)) == server.MAX_BAD_MESSAGES - 1
+    assert len(kiosk.all_of(wire.Fault)) == peer_session.MAX_BAD_MESSAGES - 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -338,3 +338,22 @@ async def test_a_reader_that_has_seen_enough_ends_the_export_quietly(tmp_path: P
     out, error = await asyncio.wait_for(shell.communicate(), HANG_S)
     assert out.startswith(b"number,at,what,request_id")
     assert error == b""
+
+
+async def test_the_fault_is_on_the_boards_of_seats_that_are_there_and_of_those_that_come(desk: RunningDesk) -> None:
+    seat = await desk.seat()
+    await until(lambda: "desk_started" in told_by(desk))
+    with closing(hold(desk.folder / FILE_NAME)):
+        desk.server.history.add(raised(), NOW)
+        while (await seat.hears(wire.Board)).history_fault != "database is locked":
+            pass
+        late = await desk.logs_in("nurse-2")
+        assert (await late.hears(wire.Board)).history_fault == "database is locked"
+    while (await seat.hears(wire.Board)).history_fault:
+        pass
+
+
+def told_by(desk: RunningDesk) -> list[str]:
+    with suppress(HistoryError):  # it has just been made
+        return [line["what"] for line in entries(desk.folder / FILE_NAME, since=0.0)]
+    return []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kiosk import settings
-from kiosk.bedside.notify import Notifier
+from kiosk.notify import Notifier
 from kiosk.settings import Settings, save
 from tests.waiting import HANG_S
 
@@ -126,7 +126,7 @@ def test_without_systemd_python_a_bed_warns_and_works(
     assert notifier.watchdog_s is None
 
 
-@pytest.mark.parametrize("pid", ["", str(os.getpid())])
+@pytest.mark.parametrize("pid", ["", str(os.getpid())], ids=["any", "this"])
 def test_the_watchdog_is_fed_twice_as_often_as_it_asks(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch, pid: str
 ) -> None:

@@ -8,8 +8,9 @@ import pytest
 from playwright.async_api import expect
 
 from kiosk import settings
+from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
-from tests.e2e.conftest import Hospital, SignIn, ward_settings
+from tests.e2e.conftest import Hospital, Seat, SignIn, ward_settings
 from tests.e2e.wire_bed import WireBed
 from tests.fault.wards import asleep
 from tests.waiting import HANG_S, until
@@ -19,68 +20,77 @@ pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 HANG_MS = HANG_S * 1000
 
 
+@pytest.fixture
+def ward() -> Settings:
+    """The settings of desk and bed; a parameter of a test takes their place."""
+    return ward_settings()
+
+
+@pytest.fixture
+async def seat(hospital: Hospital, sign_in: SignIn, ward: Settings) -> Seat:
+    """A seat that is ready; the bed is at rest."""
+    await hospital.opens(ward)
+    signed_in: Seat = await sign_in()
+    return signed_in
+
+
+@pytest.fixture
+async def in_a_call(hospital: Hospital, seat: Seat) -> Seat:
+    """A seat that has answered the bed's press."""
+    hospital.bed.press()
+    await seat.answers()
+    return seat
+
+
 @pytest.mark.promise("R01")
+@pytest.mark.parametrize("ward", [ward_settings(desk={"next_round": 1.0})])
 async def test_a_page_reloaded_in_a_call_is_ready_again_and_the_request_rings_again(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, in_a_call: Seat
 ) -> None:
-    await hospital.opens(ward_settings(desk={"next_round": 1.0}))
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
     await hospital.bed.shows("talking")
-    await seat.page.reload()
-    await seat.answers()
+    await in_a_call.page.reload()
+    await in_a_call.answers()
     await hospital.bed.shows("talking")
 
 
-async def test_a_desk_killed_and_restarted_does_not_end_the_call(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
+async def test_a_desk_killed_and_restarted_does_not_end_the_call(hospital: Hospital, in_a_call: Seat) -> None:
     await until(lambda: "onUserAudioAvailable" in hospital.bed.told())
     await hospital.desk_dies()
-    await seat.says("status", "Your call goes on")
-    await seat.page.keyboard.press("m")
-    await seat.says("own-end", "You are muted")
-    await seat.hears_the_bed()
+    await in_a_call.says("status", "Your call goes on")
+    await in_a_call.page.keyboard.press("m")
+    await in_a_call.says("own-end", "You are muted")
+    await in_a_call.hears_the_bed()
     hospital.desk = await hospital.ward.start_desk()
-    await seat.says("status", "Connected.")
-    await seat.is_("busy")
-    await seat.request_is("talking")
-    await seat.hears_the_bed()
+    await in_a_call.says("status", "Connected.")
+    await in_a_call.is_("busy")
+    await in_a_call.request_is("talking")
+    await in_a_call.hears_the_bed()
     assert hospital.bed.shown()[-1] == "talking"
     # The far end hears of the mute as soon as the desk can say it.
     await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2, "the bed hears of the mute")
-    await seat.by("hang-up").click()
+    await in_a_call.by("hang-up").click()
     await hospital.bed.shows("answered")
-    await seat.is_("free")
+    await in_a_call.is_("free")
 
 
 async def test_what_is_said_before_the_bed_is_back_at_a_new_desk_does_not_end_the_call(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, in_a_call: Seat
 ) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
     await until(lambda: "onUserAudioAvailable" in hospital.bed.told())
     await hospital.desk_dies()
     # The bed stands still for the moment in which the seat is back at the desk and the bed is not.
     hospital.bed.process.process.send_signal(signal.SIGSTOP)
     hospital.desk = await hospital.ward.start_desk()
-    await seat.is_("not_ready")
-    await seat.page.keyboard.press("m")
-    await seat.says("own-end", "You are muted")
+    await in_a_call.is_("not_ready")
+    await in_a_call.page.keyboard.press("m")
+    await in_a_call.says("own-end", "You are muted")
     hospital.bed.process.process.send_signal(signal.SIGCONT)
-    await seat.is_("busy")
+    await in_a_call.is_("busy")
     await until(lambda: hospital.bed.told().count("onUserAudioAvailable") == 2, "the bed hears of the mute")
-    await seat.hears_the_bed()
+    await in_a_call.hears_the_bed()
 
 
-async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
+async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hospital, seat: Seat) -> None:
     await hospital.desk_dies()
     await seat.is_("offline")
     await expect(seat.by("ready")).to_be_disabled()
@@ -92,10 +102,8 @@ async def test_a_ready_seat_is_ready_again_after_the_desk_was_away(hospital: Hos
 
 
 async def test_a_desk_that_stands_still_is_noticed_by_page_and_bed_though_nobody_hangs_up(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, seat: Seat
 ) -> None:
-    await hospital.opens()
-    seat = await sign_in()
     assert hospital.desk is not None
     with asleep(hospital.desk.process):
         await seat.is_("offline")
@@ -104,9 +112,7 @@ async def test_a_desk_that_stands_still_is_noticed_by_page_and_bed_though_nobody
     await hospital.bed.shows("ready")
 
 
-async def test_a_desk_lost_while_it_rings_silences_the_page(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
+async def test_a_desk_lost_while_it_rings_silences_the_page(hospital: Hospital, seat: Seat) -> None:
     hospital.bed.press()
     await seat.rings()
     await hospital.desk_dies()
@@ -116,9 +122,7 @@ async def test_a_desk_lost_while_it_rings_silences_the_page(hospital: Hospital, 
     await seat.answers()
 
 
-async def test_an_accept_whose_desk_dies_at_once_ends_in_words(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
+async def test_an_accept_whose_desk_dies_at_once_ends_in_words(hospital: Hospital, seat: Seat) -> None:
     assert hospital.desk is not None
     async with WireBed(hospital.ward, hospital.desk.url, room="302") as bed:
         await bed.invites()
@@ -130,9 +134,7 @@ async def test_an_accept_whose_desk_dies_at_once_ends_in_words(hospital: Hospita
         await seat.is_("free")
 
 
-async def test_a_call_that_never_connects_ends_and_the_desk_is_told(hospital: Hospital, sign_in: SignIn) -> None:
-    await hospital.opens()
-    seat = await sign_in()
+async def test_a_call_that_never_connects_ends_and_the_desk_is_told(hospital: Hospital, seat: Seat) -> None:
     assert hospital.desk is not None
     async with WireBed(hospital.ward, hospital.desk.url, room="302") as bed:
         allocated = await bed.invites()
@@ -146,35 +148,27 @@ async def test_a_call_that_never_connects_ends_and_the_desk_is_told(hospital: Ho
 
 
 async def test_a_bed_that_loses_its_power_in_a_call_is_said_and_the_call_ends(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, in_a_call: Seat
 ) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
     hospital.bed.process.process.kill()
-    await seat.says("call-state", "The connection to the bed is interrupted")
-    await seat.says("status", "The connection failed")
-    await seat.is_("free")
+    await in_a_call.says("call-state", "The connection to the bed is interrupted")
+    await in_a_call.says("status", "The connection failed")
+    await in_a_call.is_("free")
 
 
 async def test_a_camera_that_is_unplugged_is_told_to_both_ends_and_comes_back(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, in_a_call: Seat
 ) -> None:
-    await hospital.opens()
-    seat = await sign_in()
-    hospital.bed.press()
-    await seat.answers()
-    await expect(seat.by("own-video")).to_be_visible()
+    await expect(in_a_call.by("own-video")).to_be_visible()
     await until(lambda: "onUserVideoAvailable" in hospital.bed.told())
-    await seat.page.evaluate(
+    await in_a_call.page.evaluate(
         "document.getElementById('own-video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
     )
-    await seat.says("own-end", "No camera: it was unplugged")
+    await in_a_call.says("own-end", "No camera: it was unplugged")
     await until(lambda: hospital.bed.told().count("onUserVideoAvailable") == 2)
-    await seat.by("camera").click()
-    await expect(seat.by("own-video")).to_be_visible()
-    await expect(seat.by("own-end")).to_be_empty()
+    await in_a_call.by("camera").click()
+    await expect(in_a_call.by("own-video")).to_be_visible()
+    await expect(in_a_call.by("own-end")).to_be_empty()
     await until(lambda: hospital.bed.told().count("onUserVideoAvailable") == 3)
 
 
@@ -199,11 +193,10 @@ PLUG = """() => {
 }"""
 
 
+@pytest.mark.parametrize("ward", [ward_settings(call=settings.Call(type="audio"))])
 async def test_a_microphone_that_is_unplugged_is_told_and_the_next_headset_is_used(
-    hospital: Hospital, sign_in: SignIn
+    hospital: Hospital, seat: Seat
 ) -> None:
-    await hospital.opens(ward_settings(call=settings.Call(type="audio")))
-    seat = await sign_in()
     await seat.page.evaluate(UNPLUG)
     hospital.bed.press()
     await seat.answers()

@@ -173,13 +173,15 @@ class Ends:
         self._now += 1
         self._bed.handle(bed_events.CallPressed(self._now, f"r{self._now:.0f}"), now=self._now)
         told = request_state.open_request(self._bed.request, now=self._now)
-        assert told is not None
+        if told is None:
+            assert request_state.kept_request(self._bed.request, now=self._now) is not None, "it answers a seat"
+            return
         self._said(BED, wire.Request(request=told))
 
     def _said(self, user: str, message: wire.Message) -> None:
         effects = self._desk.handle(Said(user, message), now=self._now)
         for effect in effects:
-            if isinstance(effect, Tell):
+            if isinstance(effect, Tell) and effect.user_id in (SEAT, BED):
                 (TO_SEAT if effect.user_id == SEAT else TO_KIOSK).decode(codec.encode(effect.message))
         ledger = self._desk.ledger
         board = ledger.board(ledger.seats[SEAT], now=self._now, rules=self._desk.rules)

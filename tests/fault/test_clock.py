@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kiosk
-from kiosk.desk import server
+from kiosk.desk import peer_session
 from kiosk.signaling import client
 from kiosk.signaling import messages as wire
 from tests.bedsides import bed_settings, bedside_running
@@ -21,6 +21,7 @@ READS_THE_WALL_CLOCK = {
     "bench/": "a browser's moments are compared",
     "cli.py": "tickets and codes are dated",
     "demo/ward.py": "tickets and codes are dated",
+    "desk/auditor.py": "what is entered is dated",
     "desk/certificate.py": "certificates are dated",
     "desk/doors.py": "tickets and codes are dated",
     "desk/relay.py": "fencing numbers rise also across restarts; once, at the start",
@@ -56,7 +57,7 @@ def test_only_what_is_dated_reads_the_wall_clock() -> None:
 async def test_a_clock_that_jumps_drops_no_link_and_no_request(
     desk: RunningDesk, monkeypatch: pytest.MonkeyPatch, step_s: float
 ) -> None:
-    monkeypatch.setattr(server, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.2)
     right = time.time
     async with bedside_running(bed_settings(desk.ws_url), user_sig=lambda: desk.ticket(BED)) as bed:
         await bed.shows("ready")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
 
+from kiosk.bench import fault_proxy
 from kiosk.bench.fault_proxy import Direction, FaultProxy, Proxied
 from kiosk.bench.fault_schedule import WEIGHTS, FaultSchedule
 from tests.waiting import HANG_S, until
@@ -183,6 +185,24 @@ async def test_a_desk_that_is_not_there_ends_the_beds_connection() -> None:
         bed = Network(proxy)
         assert await (await bed.bed_end()).is_ended() in ("fin", "rst")
         bed.bed_ends[0].writer.close()
+
+
+async def test_a_connection_that_ended_leaves_no_socket_behind_for_a_peer_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fault_proxy, "LINGER_S", 0.05)
+    more_than_fits = 8 * 1024 * 1024
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _, writer = await asyncio.open_connection(sock=ours)
+        writer.write(bytes(more_than_fits))
+        await Proxied(writer).ended()
+        theirs.setblocking(False)
+        arrived = 0
+        async with asyncio.timeout(HANG_S):
+            while piece := await asyncio.get_running_loop().sock_recv(theirs, 1024 * 1024):
+                arrived += len(piece)
+        assert arrived < more_than_fits, "what was not sent when it ended is never sent"
 
 
 async def test_a_schedule_injects_every_kind_and_takes_back_what_can_be_taken_back(network: Network) -> None:

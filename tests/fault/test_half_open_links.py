@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kiosk.desk import listening, server
+from kiosk.desk import listening, peer_session
 from kiosk.signaling import client
 from kiosk.signaling import messages as wire
 from tests.bedsides import RunningBedside, bed_settings, bedside_running
@@ -27,7 +27,7 @@ DESK_TELLS_WITHIN_S = 30.0
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's rules at ten times its pace, so that a test need not wait for long."""
-    monkeypatch.setattr(server, "HEARTBEAT_S", server.HEARTBEAT_S / 10)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", peer_session.HEARTBEAT_S / 10)
     monkeypatch.setattr(client, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(client, "MAX_RETRY_S", 0.1)
     monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.5)
@@ -37,10 +37,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_bed_and_desk_wait_for_fits_into_what_the_patient_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert client.SILENCE_LIMIT_S < BED_TELLS_WITHIN_S
-    assert client.HEARTBEATS_MISSED * server.HEARTBEAT_S <= client.SILENCE_LIMIT_S
+    assert client.HEARTBEATS_MISSED * peer_session.HEARTBEAT_S <= client.SILENCE_LIMIT_S
     assert client.ACK_TIMEOUT_S < BED_TELLS_WITHIN_S
-    desk_closes_after_s = (server.BEATS_UNANSWERED + 1) * server.HEARTBEAT_S
-    desk_closes_after_s += server.SILENT_GOODBYE_S + listening.LINGER_S
+    desk_closes_after_s = (peer_session.BEATS_UNANSWERED + 1) * peer_session.HEARTBEAT_S
+    desk_closes_after_s += peer_session.SILENT_GOODBYE_S + listening.LINGER_S
     assert desk_closes_after_s < BED_TELLS_WITHIN_S, "where only the desk's words arrive, its goodbye tells the bed"
     assert desk_closes_after_s < DESK_TELLS_WITHIN_S
 
@@ -132,7 +132,7 @@ async def test_a_link_that_is_slow_but_alive_is_kept(tmp_path: Path) -> None:
     async with ward_by_proxy(tmp_path) as (_, proxy, bed):
         await bed.shows("ready")
         for way in (proxy.to_desk, proxy.from_desk):
-            way.delays(server.HEARTBEAT_S / 2)
+            way.delays(peer_session.HEARTBEAT_S / 2)
         bed.call.press()
         await bed.shows("queued")
         assert proxy.connections == 1

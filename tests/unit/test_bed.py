@@ -358,6 +358,7 @@ def test_what_would_survive_is_always_what_was_kept_last(path: str, event: Event
     assert again.request.request_id == bed.request.request_id
     assert (again.request.presses, again.request.closed) == (bed.request.presses, bed.request.closed)
     assert again.request.spoken == (bed.request.spoken or bed.call.spoken)
+    assert again.request.alarm == bed.request.alarm
     names = [type(effect) for effect in effects]
     assert Keep not in names or Send not in names or names.index(Keep) < names.index(Send)
 
@@ -389,7 +390,27 @@ def test_a_request_that_was_answered_is_answered_after_a_power_cut() -> None:
     bed, _ = played(Restored(Kept(request=answered)))
     assert bed.request.state is request_events.State.ANSWERED
     _, effects = played(CallPressed(NOW, "r1"), bed=bed)
-    assert kept(effects)[0].request == KeptRequest(request_id="r0", age=5000, presses=2, spoken=True)
+    asked_again = KeptRequest(request_id="r0", age=5000, presses=2, spoken=True, waited=0)
+    assert kept(effects)[0].request == asked_again
+    again, _ = played(Restored(Kept(request=asked_again)))
+    told = again.snapshot(now=NOW + 1).request
+    assert told is not None
+    assert (told.age, told.waited) == (6000, 1000), "the desk must not count from the first press"
+
+
+def test_an_alarm_goes_on_after_a_power_cut_until_the_desk_says_otherwise() -> None:
+    alarm = Received(wire.LocalAlarm(request_id="r1", on=True))
+    _, effects = played(*WAITING, alarm)
+    (on_disk,) = kept(effects)
+    bed, _ = played(Restored(on_disk))
+    assert bed.relay_closed
+    played(LinkUp(30.0), bed=bed)
+    assert (bed.request.alarm, bed.relay_closed, request_state.view(bed.request).prompt) == (True, True, "alarm")
+    taken = Received(wire.RequestTaken(request_id="r1"))
+    over = Received(wire.LocalAlarm(request_id="r1", on=False))
+    _, effects = played(taken, over, bed=bed)
+    assert (bed.request.alarm, bed.relay_closed) == (False, False)
+    assert kept(effects) == [Kept(request=KeptRequest(request_id="r1", age=0))]
 
 
 def test_a_bed_with_an_empty_journal_starts_idle() -> None:

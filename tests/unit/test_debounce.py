@@ -65,6 +65,18 @@ def test_bounce_on_both_sides_is_one_press_and_one_release() -> None:
     assert [type(event) for event in events] == [Pressed, Released]
 
 
+@pytest.mark.promise("R07")
+def test_a_second_press_counts_though_a_busy_shell_never_looked_in_between() -> None:
+    _, events = play(Button(bounce=BOUNCE), Edge(True, 1.0), Edge(False, 1.25), Edge(True, 1.5))
+    assert events == [Pressed(1.0), Released(1.5, after=0.25), Pressed(1.5)]
+
+
+def test_a_stuck_button_that_came_up_and_was_pressed_again_while_nobody_looked_is_free_and_pressed() -> None:
+    stuck, _ = play(supervised(), Edge(True, 1.0), Look(True, 1.0 + STUCK))
+    _, events = play(stuck, Edge(False, 50.0), Edge(True, 51.0))
+    assert [type(event) for event in events] == [Released, Freed, Pressed]
+
+
 def test_a_look_inside_the_bounce_time_does_not_release() -> None:
     button, events = play(Button(bounce=BOUNCE), Edge(True, 1.0), Edge(False, 1.5), Look(False, 1.51))
     assert [type(event) for event in events] == [Pressed]

@@ -27,6 +27,8 @@ KEPT = st.builds(
         presses=st.integers(1, 99),
         phase=st.sampled_from([Phase.WAITING, Phase.ANSWERED]),
         spoken=st.booleans(),
+        waited=st.none() | st.integers(0, 10**9),
+        alarm=st.booleans(),
     ),
     closed=st.lists(
         st.builds(ClosedRequest, request_id=TOKENS, reason=st.sampled_from(CloseReason)), max_size=3
@@ -131,6 +133,26 @@ def test_a_request_ages_without_power_unless_the_clock_is_not_to_be_believed(awa
     request = replay.kept(now=AT + away).request
     assert request is not None
     assert request.age == 900 + added
+    assert request.waited is None
+
+
+def test_what_waits_anew_since_a_press_ages_with_it() -> None:
+    asked_again = Kept(request=KeptRequest(request_id="r1", age=900, waited=300))
+    request = scan(written([asked_again])[0]).kept(now=AT + 5).request
+    assert request is not None
+    assert (request.age, request.waited) == (905, 305)
+
+
+def test_a_record_of_the_form_before_the_alarm_was_kept_is_still_read() -> None:
+    raw = (
+        b'\na7b47926 {"seq":7,"at":1800000000000,"kept":{"request":{"request_id":"r1","age":900,"presses":2,'
+        b'"phase":"answered","spoken":true},"closed":[{"request_id":"r0","reason":"attended"}]}}\n'
+    )
+    kept = survives(raw)
+    assert kept.request == KeptRequest(
+        request_id="r1", age=900, presses=2, phase=Phase.ANSWERED, spoken=True, waited=None, alarm=False
+    )
+    assert kept.closed == (ClosedRequest(request_id="r0", reason=CloseReason.ATTENDED),)
 
 
 def test_closes_have_no_age() -> None:
@@ -140,6 +162,10 @@ def test_closes_have_no_age() -> None:
 def test_growing_older_is_no_news() -> None:
     older = Kept(request=msgspec.structs.replace(RAISED, age=7))
     assert PRESS.says_the_same_as(older)
+    asked = Kept(request=msgspec.structs.replace(RAISED, waited=3))
+    assert asked.says_the_same_as(Kept(request=msgspec.structs.replace(RAISED, age=9, waited=8)))
+    assert not PRESS.says_the_same_as(asked)
+    assert not PRESS.says_the_same_as(Kept(request=msgspec.structs.replace(RAISED, alarm=True)))
     assert not PRESS.says_the_same_as(AGAIN)
     assert not PRESS.says_the_same_as(Kept())
     assert DONE.says_the_same_as(DONE)
@@ -164,6 +190,12 @@ def test_speech_survives_also_the_speech_of_the_call_that_is_on(before: bool, no
     request = told(OpenRequest(request_id="r1", age=5, spoken=before), (), spoken=now).request
     assert request is not None
     assert request.spoken
+
+
+@pytest.mark.parametrize("alarm", [True, False])
+def test_the_alarm_and_since_when_it_waits_anew_survive(alarm: bool) -> None:
+    request = told(OpenRequest(request_id="r1", age=5, waited=3), (), spoken=False, alarm=alarm).request
+    assert request == KeptRequest(request_id="r1", age=5, waited=3, alarm=alarm)
 
 
 def test_without_a_request_the_closes_are_kept() -> None:

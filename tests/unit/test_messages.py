@@ -106,7 +106,14 @@ EXAMPLES: list[wire.Message] = [
     wire.Calling(call_id="c1", request=LINE, call_type=CallType.AUDIO, ring_timeout_ms=30_000),
     wire.Accepted(call_id="c1", call_type=CallType.AUDIO),
     wire.CallEnded(call_id="c1", reason=wire.EndReason.NO_RESPONSE, duration=30_000),
-    wire.Board(me=NURSE, requests=(LINE,), seats=(NURSE,), beds_online=1, beds_offline=("302-1",)),
+    wire.Board(
+        me=NURSE,
+        requests=(LINE,),
+        seats=(NURSE,),
+        beds_online=1,
+        beds_offline=("302-1",),
+        history_fault="disk full",
+    ),
     wire.IncomingCall(call_id="c1", request=LINE, call_type=CallType.VIDEO, sdp=SDP, ring_timeout_ms=30_000),
 ]
 DIRECTIONS = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import promises
+from tests.boot import record as boot
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,27 @@ def test_the_record_tells_what_came_of_each_marked_test(project: pytest.Pytester
     }
 
 
+def test_the_record_is_the_same_when_several_processes_share_the_tests(project: pytest.Pytester) -> None:
+    project.makepyfile(MARKED)
+    assert record_of(project, "-n2", "--maxfail=9") == record_of(project)
+
+
+def test_a_test_that_took_its_process_with_it_proves_nothing(project: pytest.Pytester) -> None:
+    project.makepyfile("""
+        import os, pytest
+
+        @pytest.mark.promise("R01")
+        def test_falls_over():
+            os._exit(1)
+
+        @pytest.mark.promise("R09")
+        def test_other():
+            pass
+    """)
+    outcomes = record_of(project, "-n1")
+    assert outcomes == {"test_falls_over": (["R01"], "failed"), "test_other": (["R09"], "passed")}
+
+
 def test_only_marked_tests_run_when_that_is_asked_for(project: pytest.Pytester) -> None:
     project.makepyfile(MARKED)
     project.runpytest_subprocess("--only-promises").assert_outcomes(passed=1, failed=1, skipped=1, deselected=1)
@@ -89,14 +111,15 @@ def test_there_are_25_requirements_and_open_ones_say_what_is_missing() -> None:
     known = promises.known()
     assert list(known) == [f"R{number:02}" for number in range(1, 26)]
     for promise in known.values():
-        assert set(promise) == {"words", "state"} | ({"later"} if promise["state"] == "open" else set())
+        assert set(promise) - {"bench"} == {"words", "state"} | ({"later"} if promise["state"] == "open" else set())
         assert promise["state"] in ("claimed", "open")
         assert all(promise.values())
 
 
-def table(record: Path) -> subprocess.CompletedProcess[str]:
-    """What scripts/promises prints of *record*."""
-    command = [sys.executable, str(ROOT / "scripts" / "promises"), "--record", str(record)]
+def table(record: Path, boot: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What scripts/promises prints of *record*, and of what scripts/test-boot left in *boot*."""
+    left = boot or record.with_name("never.json")
+    command = [sys.executable, str(ROOT / "scripts" / "promises"), "--record", str(record), "--boot", str(left)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -122,6 +145,7 @@ def test_a_table_of_proven_and_open_requirements(tmp_path: Path) -> None:
     assert "passed: tests/test_R01.py::test_it" in printed.stdout
     assert "· R12 open" in printed.stdout
     assert "later: updates of the image" in printed.stdout
+    assert "bench: the p95 and the 100 ms" in printed.stdout
 
 
 @pytest.mark.parametrize("outcome", ["failed", "skipped", "not run"])
@@ -143,3 +167,25 @@ def test_a_damaged_record_is_said(tmp_path: Path) -> None:
     printed = table(tmp_path / "record.json")
     assert printed.returncode == 2
     assert "record.json: cannot be read" in printed.stderr
+
+
+def boot_record(path: Path, *, of: str, outcome: str = "passed") -> Path:
+    """What scripts/test-boot leaves: one test for R01."""
+    tests = {"tests/boot/test_it.py::test_it": {"promises": ["R01"], "outcome": outcome}}
+    path.write_text(json.dumps({"date": "2026-03-01", "of": of, "tests": tests, "seconds": {}}))
+    return path
+
+
+def test_the_last_run_on_a_booted_system_counts_with_its_date(tmp_path: Path) -> None:
+    printed = table(write(tmp_path / "r.json", "passed"), boot_record(tmp_path / "b.json", of=boot.digest()))
+    assert printed.returncode == 0
+    assert "as scripts/test-boot left them, 2026-03-01" in printed.stdout
+    assert "passed: tests/boot/test_it.py::test_it" in printed.stdout
+
+
+@pytest.mark.parametrize(("of", "outcome"), [("other units", "passed"), (boot.digest(), "failed")])
+def test_a_run_that_failed_or_was_on_other_units_proves_nothing(tmp_path: Path, of: str, outcome: str) -> None:
+    left = boot_record(tmp_path / "b.json", of=of, outcome=outcome)
+    printed = table(write(tmp_path / "r.json", "passed"), left)
+    assert printed.returncode == 1
+    assert "CLAIMED AND NOT PROVEN: R01" in printed.stdout

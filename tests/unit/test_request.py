@@ -388,3 +388,10 @@ def test_how_long_nobody_has_answered_is_told_from_the_press_that_asked_again() 
     again = open_request(given_back, now=201.0)
     assert again is not None
     assert (again.age, again.waited) == (106_000, 6_000)
+
+
+def test_a_request_older_than_the_bed_that_starts_has_waited_since_its_first_press() -> None:
+    restored, _ = played(Restored(OpenRequest(request_id="r0", age=60_000), (), 20.0), start=RequestState())
+    told = open_request(restored, now=25.0)
+    assert told is not None
+    assert (told.age, told.waited) == (65_000, None)

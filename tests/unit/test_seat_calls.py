@@ -340,6 +340,14 @@ def test_a_talk_whose_seat_is_in_no_call_is_over_and_nobody_waits() -> None:
     assert ward.seat_state("anna") is SeatState.FREE
 
 
+def test_a_bed_cannot_claim_to_talk_with_another_bed() -> None:
+    ward = Ward()
+    ward.bed("bed-2")
+    ward.bed("bed-1", request=talk_told(seat="bed-2"))
+    assert ward.desk.ledger.leases == {}
+    assert ward.all_of("bed-2", wire.CallEnded) == []
+
+
 def test_a_seat_that_does_not_come_back_to_its_talk_ends_it() -> None:
     ward = Ward()
     ward.bed("bed-1", request=talk_told())
@@ -371,6 +379,16 @@ def test_a_seats_call_is_no_request_whoever_says_so_and_hides_none() -> None:
     ward.bed("bed-1", request=talk_told())
     assert list(ward.desk.ledger.requests) == ["r1"]
     assert ward.all_of("bed-1", wire.RequestHeld)[-1].request.request_id == "r1"
+
+
+def test_a_bed_that_closes_what_nobody_asked_for_ends_the_call() -> None:
+    ward = ward_of()
+    calls(ward)
+    request_id = ward.lease("bed-1").request_id
+    ward.says("bed-1", wire.CloseRequest(request_id=request_id, reason=CloseReason.CANCELLED))
+    assert ward.desk.ledger.requests == {}
+    assert ward.all_of("anna", wire.CallEnded)[-1].reason is EndReason.CANCELLED
+    assert ward.all_of("bed-1", wire.RequestClosed)[-1].request_id == request_id
 
 
 # -- finding a bed

@@ -28,7 +28,7 @@ def line(request_id: str, *, bed: str = "bed-1", presses: int = 1) -> RequestVie
 def tally() -> Tally:
     """One request, pressed once at 10 s."""
     tally = Tally()
-    tally.press("bed-1", "r1", at=10.0)
+    tally.press("bed-1", "r1", 1, at=10.0)
     return tally
 
 
@@ -67,7 +67,7 @@ def test_the_first_board_with_a_request_counts(tally: Tally) -> None:
 
 
 def test_repeated_presses_merge_and_must_all_arrive(tally: Tally) -> None:
-    tally.press("bed-1", "r1", at=11.0)
+    tally.press("bed-1", "r1", 2, at=11.0)
     tally.see([line("r1")], at=11.2)
     assert not tally.is_there("r1")
     assert tally.wrong == "1 with a wrong number of presses (r1)"
@@ -87,8 +87,15 @@ def test_a_request_nobody_asked_for_is_double(tally: Tally) -> None:
     assert tally.wrong == "1 double (r9)"
 
 
+def test_a_request_on_the_board_before_it_was_on_the_disk_is_not_double(tally: Tally) -> None:
+    tally.see([line("r1"), line("r9", bed="bed-9")], at=10.2)
+    tally.press("bed-9", "r9", 1, at=10.1)
+    tally.see([line("r1"), line("r9", bed="bed-9")], at=10.3)
+    assert tally.wrong == ""
+
+
 def test_two_requests_of_one_bed_on_a_board_are_double(tally: Tally) -> None:
-    tally.press("bed-1", "r2", at=10.1)
+    tally.press("bed-1", "r2", 1, at=10.1)
     tally.see([line("r1"), line("r2")], at=10.2)
     assert tally.doubles == {"r2"}
 

@@ -74,6 +74,7 @@ export function redraw() {
   byId("my-state").dataset.state = state;
   byId("no-calls").hidden = !["not_ready", "rest"].includes(state);
   byId("stale").hidden = online;
+  drawHistoryFault();
   for (const button of document.querySelectorAll("[data-choice]")) {
     button.setAttribute("aria-pressed", String(button.dataset.choice === state));
     button.disabled = ["offline", "ringing", "busy"].includes(state);
@@ -86,10 +87,17 @@ export function redraw() {
   byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
 }
 
+// Spoken each time it is written, so the same words are written once.
+function drawHistoryFault() {
+  const words = online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "";
+  if (byId("history-fault").textContent !== words) byId("history-fault").textContent = words;
+}
+
 function drawRequests() {
   const focused = document.activeElement?.closest("#requests li")?.dataset.requestId;
+  const button = document.activeElement?.dataset?.testid;
   byId("requests").replaceChildren(...board.requests.map(row));
-  if (focused) focusRow(focused);
+  if (focused) focusRow(focused, button);
   const words = waitingWords();
   if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
 }
@@ -105,9 +113,9 @@ function waitingWords() {
 }
 
 // A board is drawn anew several times a second at most; who stands on a button stays on it.
-function focusRow(requestId) {
-  const close = document.querySelector(`#requests li[data-request-id="${CSS.escape(requestId)}"] button`);
-  (close ?? byId("board-title")).focus();
+function focusRow(requestId, button) {
+  const row = document.querySelector(`#requests li[data-request-id="${CSS.escape(requestId)}"]`);
+  (row?.querySelector(`[data-testid="${button}"]`) ?? row?.querySelector("button") ?? byId("board-title")).focus();
 }
 
 function element(name, className, text) {

@@ -24,6 +24,7 @@ export default {
   nobody_waits: "Nobody waits.",
   waiting_count: "Waiting now: {count}",
   stale: "The desk cannot be reached: this list may be out of date.",
+  history_fault: "The desk cannot keep its record of the requests. Calls work all the same. Tell the technician: {fault}",
   beds_online: "Beds connected: {count}",
   beds_offline: "Not connected: {beds}",
   audio_call: "Audio call",

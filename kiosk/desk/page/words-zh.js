@@ -24,6 +24,7 @@ export default {
   nobody_waits: "当前无人等待。",
   waiting_count: "当前等待：{count}",
   stale: "无法连接服务台：以下列表可能不是最新。",
+  history_fault: "服务台目前无法保存呼叫记录，呼叫不受影响。请告知技术人员：{fault}",
   beds_online: "在线床位：{count}",
   beds_offline: "离线床位：{beds}",
   audio_call: "语音通话",

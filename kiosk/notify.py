@@ -32,7 +32,7 @@ class Notifier:
         return int(microseconds) / 2_000_000 if microseconds.isdigit() and int(microseconds) else None
 
     def ready(self) -> None:
-        """The button works."""
+        """The bed's button works; the desk listens."""
         self._send("READY=1")
 
     def status(self, words: str) -> None:
