@@ -39,6 +39,7 @@ OptionalGpio = Gpio | Literal["none"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Folder = Annotated[str, Meta(pattern=r"^[^\x00]+$", description="the name of a folder, in quotes")]
 Waiting = Annotated[float, Meta(gt=0, le=86_400)]
+EchoChoice = Literal["auto", "none"]
 PerCent = Annotated[int, Meta(ge=0, le=100)]
 Night = Annotated[
     str,
@@ -156,7 +157,7 @@ class Audio(_Section, frozen=True, kw_only=True):
     """ALSA capture device, ``auto``, ``none``, ``sample`` (a spoken sample) or ``tone:440`` (Hz)."""
     speaker: str = "auto"
     """ALSA playback device, ``auto``, ``none`` or ``simulated``."""
-    echo: Literal["auto", "none"] = "auto"
+    echo: EchoChoice = "auto"
     """Echo cancellation, noise suppression and gain control by us; ``none`` for a handset, or a speakerphone that
     does it itself."""
     volume: PerCent = 100
