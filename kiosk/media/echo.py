@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import threading
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
@@ -75,7 +74,8 @@ class NoEchoControl(EchoControl):
 class WebrtcEchoControl(EchoControl):
     """livekit's ``AudioProcessingModule``; a new one for each call, as the room may have changed.
 
-    A step that fails is passed on as it is and logged once: a voice with an echo is better than none.
+    A step that fails is passed on as it is and logged once: a voice with an echo is better than none. If the
+    library itself panics, it ends the process with SIGTERM; the service is started again, with its request.
     """
 
     name = "WebRTC's echo cancellation, noise suppression and gain control"
@@ -92,7 +92,6 @@ class WebrtcEchoControl(EchoControl):
         self._processing: Any = None
         self._until_heard_s = 0.0
         self._failed = False
-        self._changing = threading.Lock()
         self.begin()
         self.end()
 
@@ -107,8 +106,8 @@ class WebrtcEchoControl(EchoControl):
             )
         except Exception as error:  # a native library's loader raises what it likes
             raise MediaError(f"no echo control: {error}") from None
-        with self._changing:
-            self._processing, self._failed, self._until_heard_s = processing, False, 0.0
+        self._failed, self._until_heard_s = False, 0.0
+        self._processing = processing
 
     def played(self, block: Block, *, delay_s: float) -> None:
         """Analyse *block* as the reference."""
@@ -133,8 +132,7 @@ class WebrtcEchoControl(EchoControl):
 
     def end(self) -> None:
         """Let the module go."""
-        with self._changing:
-            self._processing = None
+        self._processing = None
 
     def _in_steps(self, block: Block, act: Any) -> Block:
         if len(block) % STEP_SAMPLES:  # the library would end the whole process
