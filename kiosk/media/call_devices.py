@@ -109,7 +109,7 @@ class CallDevices:
 
     def starve(self, source: Source) -> None:
         """Ask *source* no more; another's, of a rebuilt connection, goes on."""
-        if self._source is source:
+        if self._source == source:  # a bound method is another object each time
             self._source = None
             if self._speaker is not None:
                 self._speaker.feed(None)

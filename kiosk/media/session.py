@@ -383,3 +383,5 @@ async def _until_ended(listening: Any) -> None:
         await listening
     except MediaStreamError:
         return
+    except MediaError as error:
+        log.error("x what the seat sends cannot be received: %s", error)

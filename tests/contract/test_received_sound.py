@@ -231,6 +231,7 @@ async def test_the_speaker_pulls_what_it_plays_and_each_blocks_level_is_told_on_
     assert rms_dbfs(speaker.recent()) > -50
     playing.cancel()
     await asyncio.gather(playing, return_exceptions=True)
+    assert vars(devices)["_source"] is None, "an ended call's sound is asked for no more"
     await devices.close()
     assert "concealed" in in_words(sound.report)
 

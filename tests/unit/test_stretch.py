@@ -5,7 +5,7 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kiosk.hardware.levels import dominant_tone, rms_dbfs
@@ -56,11 +56,9 @@ def test_a_tone_is_made_longer_without_a_step(hz: float) -> None:
 
 
 def test_a_long_tone_keeps_its_pitch() -> None:
-    made = [shorter(tone(440)[: SHORTEN_SAMPLES - 20]) for _ in range(1)]
     before = tone(440, SAMPLE_RATE)
-    for begin in range(0, SAMPLE_RATE, SHORTEN_SAMPLES):
-        made.append(shorter(before[begin : begin + SHORTEN_SAMPLES]))
-    hz, clear = dominant_tone(np.concatenate(made[1:]), SAMPLE_RATE)
+    made = [shorter(before[begin : begin + SHORTEN_SAMPLES]) for begin in range(0, SAMPLE_RATE, SHORTEN_SAMPLES)]
+    hz, clear = dominant_tone(np.concatenate(made), SAMPLE_RATE)
     assert hz == pytest.approx(440, abs=5)
     assert clear > 3
 
@@ -125,7 +123,6 @@ def test_a_fade_goes_evenly() -> None:
     assert made[99] == 10
 
 
-@settings(deadline=None)
 @given(
     values=st.lists(st.integers(-32768, 32767), max_size=60),
     times=st.integers(1, 60),
