@@ -308,7 +308,7 @@ async def test_fewer_bits_make_a_smaller_picture(source: VideoSource, counting: 
     await viewer.gets(2)
     source.report(number, Report(remb_bps=90_000))
     await until(lambda: counting.made[-1].width == WIDTH // 2, "half the size")
-    await until(lambda: viewer.keyframes > 1, "the smaller stream begins")
+    await viewer.gets(5)
     assert luma_of(decoded("H264", viewer.packets)[-1]).shape[1] == WIDTH // 2
 
 
