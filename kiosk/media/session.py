@@ -267,7 +267,7 @@ class MediaSession:
     # -- speech
 
     def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._meter("from_bed", rms_dbfs(block))
+        self._meter("from_bed", rms_dbfs(block) - self._devices.lifted_db)
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
