@@ -356,7 +356,7 @@ class WardHistory(RuleBasedStateMachine):
             for bed in ward.beds.values():
                 if bed.bed.request.state is State.DEFERRED:
                     bed.presses(ward.now)
-            if page.call_id and page.accepted:
+            if page.call_id and (page.accepted or page.calls_out):
                 page.declines()
             elif page.call_id:
                 page.accepts()
