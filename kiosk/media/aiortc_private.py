@@ -11,7 +11,11 @@ from typing import Any, Literal
 
 import aioice.ice
 import aiortc.rtcrtpreceiver
-from aiortc.jitterbuffer import JitterBuffer
+from aiortc import RTCRtpReceiver
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import RtpPacket
+
+from kiosk.errors import MediaError
 
 AUDIO_CAPACITY = 4
 AUDIO_PREFETCH = 0
@@ -20,6 +24,7 @@ AUDIO_PREFETCH = 0
 """
 
 Direction = Literal["in", "out"]
+Tap = Callable[[RtpPacket], None]
 
 
 def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
@@ -37,17 +42,48 @@ def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
 
 
 class ShortJitterBuffer(JitterBuffer):
-    """aiortc's buffer, but short for audio; video as it is."""
+    """aiortc's buffer, but short for audio and with a tap; video as it is.
+
+    A packet comes here after its receiver has counted it for the RTCP reports. One that the tap takes goes no
+    further: aiortc's decoder thread has nothing to do then but to end the track.
+    """
 
     def __init__(self, capacity: int, prefetch: int = 0, is_video: bool = False) -> None:
         if not is_video:
             capacity, prefetch = AUDIO_CAPACITY, AUDIO_PREFETCH
         super().__init__(capacity, prefetch, is_video)
+        self.tap: Tap | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Give *packet* to the tap, or keep it as aiortc does."""
+        if self.tap is None:
+            return super().add(packet)
+        self.tap(packet)
+        return False, None
 
 
 def shorten_audio_buffer() -> None:
     """Give every receiver made from now on a :class:`ShortJitterBuffer`."""
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer
+
+
+def tap_packets(receiver: RTCRtpReceiver, tap: Tap) -> None:
+    """Give every RTP packet that *receiver* gets to *tap*, on the loop's thread, instead of to its decoder.
+
+    Raises :exc:`MediaError` when the receiver was made before :func:`shorten_audio_buffer`.
+    """
+    for value in vars(receiver).values():
+        if isinstance(value, ShortJitterBuffer):
+            value.tap = tap
+            return
+    raise MediaError("the receiver has no buffer of ours: was the process prepared for media?")
+
+
+def depayloaded(sequence: int, timestamp: int, payload: bytes) -> RtpPacket:
+    """An Opus packet as a receiver gives it to its buffer, for benchmarks of the buffer."""
+    packet = RtpPacket(sequence_number=sequence, timestamp=timestamp, payload=payload)
+    vars(packet)["_data"] = payload
+    return packet
 
 
 def lose_datagrams(loses: Callable[[Direction], bool]) -> None:
