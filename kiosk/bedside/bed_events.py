@@ -83,6 +83,13 @@ class DeviceChanged:
     fault: str = ""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """How the connection is here."""
+
+    quality: wire.Quality
+
+
 OfMedia = (
     call_events.Offered
     | call_events.MediaUp
@@ -105,6 +112,7 @@ Event = (
     | KickedOut
     | Received
     | DeviceChanged
+    | Measured
     | OfMedia
 )
 
@@ -122,6 +130,13 @@ class Keep:
     """Put *kept* on the disk. Whatever is sent after this is sent when it is there, and not before."""
 
     kept: Kept
+
+
+@dataclass(frozen=True)
+class SeatMeasured:
+    """How the connection of the talk is at the seat, by its own word."""
+
+    quality: wire.Quality
 
 
 @dataclass(frozen=True)
@@ -150,6 +165,7 @@ ForMedia = (
 Effect = (
     Keep
     | Send
+    | SeatMeasured
     | SwitchRelay
     | request_events.Show
     | request_events.Reassure

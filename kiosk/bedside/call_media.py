@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.call_quality import QualityWatch
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
@@ -46,7 +47,7 @@ class CallMedia:
         *,
         ice_servers: tuple[str, ...],
         watchers: Watchers,
-        report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged], None],
+        report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged | bed_events.Measured], None],
     ) -> None:
         self._devices = CallDevices(
             camera=devices.camera,
@@ -59,6 +60,7 @@ class CallMedia:
         self._watchers = watchers
         self._report = report
         self._session: MediaSession | None = None
+        self._quality = QualityWatch(lambda: self._session, report=lambda told: report(bed_events.Measured(told)))
         self._connection = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +89,7 @@ class CallMedia:
             case call_events.WatchMedia():
                 if self._session is not None:
                     self._session.watch(peer_sends=effect.sends)
+                    self._quality.start(self._session.log_id)
             case call_events.ApplyAnswer():
                 self._with_session(lambda session: session.answer(effect.sdp))
             case call_events.AddCandidate():
@@ -149,6 +152,7 @@ class CallMedia:
         if call_type is CallType.AUDIO:
             self._go_on_without_pictures()
         self._session.open_gate()
+        self._watchers.trace("gate", self._session.log_id)
 
     def _go_on_without_pictures(self) -> None:
         if self._session is not None:
@@ -156,6 +160,7 @@ class CallMedia:
         self._devices.let_camera_go()
 
     def _close_media(self) -> None:
+        self._quality.stop()
         self._ringer.stop()
         self._disconnect()
         self._devices.stop()
