@@ -1,4 +1,4 @@
-"""A simulated fault of the network: the media of this process stand still, in one direction or both.
+"""Simulated faults of the network: the media of this process stand still, or lose a part of their datagrams.
 
 Ships with the product, for the fault bench and the tests, as the simulated hardware does; only ``kiosk run
 --hand`` can switch it. Datagrams are lost where aioice touches the socket: STUN, DTLS, RTP and RTCP alike, as when
@@ -20,6 +20,8 @@ class SimulatedLoss:
 
     def __init__(self) -> None:
         self._until: dict[Direction, float] = {"in": 0.0, "out": 0.0}
+        self._part = 0.0
+        self._owed: dict[Direction, float] = {"in": 0.0, "out": 0.0}
 
     def install(self) -> None:
         """Stand between aioice and its sockets, for every connection of this process."""
@@ -31,10 +33,21 @@ class SimulatedLoss:
         for one in ("in", "out") if direction == "both" else (direction,):
             self._until[one] = until
 
+    def lose(self, part: float) -> None:
+        """Lose *part* (0 to 1) of what goes in each direction, evenly, until told otherwise."""
+        self._part = part
+
     def let_pass(self) -> None:
         """Lose nothing any more."""
+        self._part = 0.0
         self._until = {"in": 0.0, "out": 0.0}
 
     def loses(self, direction: Direction) -> bool:
         """Whether a datagram that goes in *direction* now is lost."""
-        return time.monotonic() < self._until[direction]
+        if time.monotonic() < self._until[direction]:
+            return True
+        self._owed[direction] += self._part
+        if self._owed[direction] < 1.0:
+            return False
+        self._owed[direction] -= 1.0
+        return True

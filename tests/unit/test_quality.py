@@ -41,6 +41,11 @@ SAMPLES = st.builds(
 )
 
 
+def with_(name: str, value: float) -> Sample:
+    figures: dict[str, Any] = {name: value}
+    return Sample(**figures)
+
+
 def shown(*samples: Sample) -> list[QualityLevel]:
     """What a person sees after each."""
     standings = itertools.accumulate(samples, judge, initial=Standing())
@@ -61,11 +66,11 @@ def test_no_connection_is_disconnected_whatever_else_is_known() -> None:
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_each_limit_parts_two_words(name: str) -> None:
-    just_within = [rate(Sample(**{name: limit})) for limit in LIMITS[name]]
-    just_beyond = [rate(Sample(**{name: limit * 1.001})) for limit in LIMITS[name]]
+    just_within = [rate(with_(name, limit)) for limit in LIMITS[name]]
+    just_beyond = [rate(with_(name, limit * 1.001)) for limit in LIMITS[name]]
     assert just_within == [1, 2, 3, 4]
     assert just_beyond == [2, 3, 4, 5]
-    assert rate(Sample(**{name: 0.0})) is QualityLevel.EXCELLENT
+    assert rate(with_(name, 0.0)) is QualityLevel.EXCELLENT
 
 
 def test_the_worst_figure_counts() -> None:
