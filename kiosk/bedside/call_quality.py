@@ -47,6 +47,7 @@ class QualityWatch:
         standing = quality.Standing()
         seen: deque[quality.Totals] = deque(maxlen=quality.SPAN + 1)
         source: MediaSession | None = None
+        await asyncio.sleep(quality.SETTLE * quality.EVERY_S)
         while True:
             session = self._session()
             if session is not source or session is None or not session.connected:
@@ -71,8 +72,10 @@ class QualityLog:
     def note(self, end: End, told: Quality) -> None:
         """*told* was measured at *end*."""
         self._watcher(end, told)
-        if self._logged.get(end) != (told.call_id, told.quality):
-            self._logged[end] = told.call_id, told.quality
+        call_id, shown = self._logged.get(end, ("", QualityLevel.UNKNOWN))
+        before = shown if call_id == told.call_id else QualityLevel.UNKNOWN
+        self._logged[end] = told.call_id, told.quality
+        if told.quality is not before:
             log.info("- call %s: at the %s the connection is %s", told.call_id, end, in_words(told))
 
 

@@ -34,6 +34,11 @@ from kiosk.signaling.messages import Quality, QualityLevel
 EVERY_S = 1.0
 SPAN = 4
 """Seconds that a sample is of."""
+LEAST_S = 1.5
+"""A sample of less is of too few packets, and tells nothing."""
+SETTLE = 2
+"""Seconds at the beginning of a talk that are not looked at: encoders, decoders and buffers start, and some stand
+still for a moment."""
 WORSE_AFTER = 2
 BETTER_AFTER = 5
 SPARE = 0.8
@@ -118,7 +123,7 @@ class Standing:
 def between(before: Totals, after: Totals) -> Sample:
     """What happened between two readings of one connection."""
     seconds = after.at - before.at
-    if seconds <= 0:
+    if seconds < LEAST_S:
         return Sample()
     packets, lost = after.packets - before.packets, after.lost - before.lost
     return Sample(

@@ -156,17 +156,18 @@ def test_a_sample_is_what_happened_between_two_readings() -> None:
     )
 
 
-def test_one_reading_tells_nothing() -> None:
+def test_one_reading_or_two_that_are_near_tell_nothing() -> None:
     assert between(Totals(1.0), Totals(1.0)) == Sample()
+    assert between(Totals(1.0), Totals(2.0, packets=50, lost=1, loss_out=0.5)) == Sample()
 
 
 def test_where_nothing_came_no_part_is_known() -> None:
-    sample = between(Totals(1.0), Totals(2.0))
+    sample = between(Totals(1.0), Totals(3.0))
     assert (sample.loss_in, sample.concealed, sample.late, sample.fps) == (None, None, None, None)
 
 
 def test_a_lost_packet_that_comes_after_all_is_no_negative_loss() -> None:
-    assert between(Totals(1.0, packets=10, lost=3), Totals(2.0, packets=20, lost=1)).loss_in == 0.0
+    assert between(Totals(1.0, packets=10, lost=3), Totals(3.0, packets=20, lost=1)).loss_in == 0.0
 
 
 # -- aiortc's reports

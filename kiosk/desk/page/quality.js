@@ -1,6 +1,6 @@
 // How good the connection of a talk is at the seat: figures of the last seconds, and TUICalling's quality of them, that
 // does not flicker. kiosk/media/quality.py has the rules and does the same for the bed; the table is written from it.
-import { BETTER_AFTER, EVERY_MS, LIMITS, SPAN, SPARE, WORSE_AFTER } from "./quality-limits.js";
+import { BETTER_AFTER, EVERY_MS, LEAST_S, LIMITS, SETTLE, SPAN, SPARE, WORSE_AFTER } from "./quality-limits.js";
 
 export const UNKNOWN = 0;
 export const DISCONNECTED = 6;
@@ -45,7 +45,7 @@ export class QualityWatch {
 
   start() {
     if (this.timer !== null) return;
-    Object.assign(this, { standing: NOTHING_SHOWN, seen: [], source: null });
+    Object.assign(this, { standing: NOTHING_SHOWN, seen: [], source: null, looks: 0 });
     this.timer = setInterval(() => this.look(), EVERY_MS);
   }
 
@@ -55,6 +55,7 @@ export class QualityWatch {
   }
 
   async look() {
+    if (++this.looks <= SETTLE) return;
     const pc = this.connection();
     if (pc !== this.source || !pc) Object.assign(this, { source: pc, seen: [] });
     const { timer, seen } = this;
@@ -99,7 +100,7 @@ async function count(pc) {
 
 function between(before, after) {
   const seconds = after.at - before.at;
-  if (seconds <= 0) return {};
+  if (seconds < LEAST_S) return {};
   const packets = after.packets - before.packets;
   const lost = after.lost - before.lost;
   const { loss_out, rtt_ms, jitter_ms } = after;
