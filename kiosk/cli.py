@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="the bedside device")
     _add_settings(run)
     run.add_argument("--trace", type=Path, help="append the moments of each call to this file, as JSON lines")
+    run.add_argument("--latency-trace", action="store_true", help="print how long each stage of a call took")
     run.add_argument("--hand", action="store_true", help="press simulated buttons by lines on stdin: call tap")
     run.set_defaults(run=_run)
 
@@ -180,7 +181,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.hand import follow_hand
     from kiosk.bedside.journal_file import JournalFile
     from kiosk.bedside.service import Bedside
-    from kiosk.bedside.trace import TraceFile
+    from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
     from kiosk.media.interfaces import prepare_media
@@ -196,6 +197,9 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.trace is not None:
                 trace = stack.enter_context(TraceFile(arguments.trace))
                 watchers = Watchers(trace=trace.note, view=trace.shown)
+            if arguments.latency_trace:
+                table = stack.enter_context(LatencyTable())
+                watchers.trace = both(watchers.trace, table.note)
             pins = None
             if arguments.hand:
                 if not settings.buttons.simulated:
