@@ -7,8 +7,8 @@ Theory of operation
 
 A *story* begins with the first press and ends with its call, or when the patient takes the press back. A stage is
 what lies between two moments of one story (``STAGES``). A moment that begins a stage and comes again before the
-stage has ended begins it anew: each allocation of a request is timed from its own. The first press is the exception:
-later ones of the same story begin nothing but the lamp and the disk, for they are merged into it.
+stage has ended begins it anew: each allocation of a request is timed from its own. The first press is the
+exception: later ones of the same story begin nothing but the lamp and the disk, for they are merged into it.
 
 The last ``KEPT`` times of each stage are kept: a bed that runs for months does not grow.
 """
