@@ -187,13 +187,13 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
-    from kiosk.media.heap import keep_heap_small
+    from kiosk.media.heap import keep_heaps_few
     from kiosk.media.interfaces import prepare_media
     from kiosk.media.simulated_loss import SimulatedLoss
 
     settings = load(arguments.settings)
     folder: Path = arguments.settings.resolve().parent
-    keep_heap_small()
+    keep_heaps_few()
     prepare_media(settings.media.interfaces)
 
     async def serve() -> int:

@@ -18,6 +18,7 @@ from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.heap import trim_heap
 from kiosk.media.session import (
     MediaConnected,
     MediaEvent,
@@ -122,7 +123,7 @@ class CallMedia:
     def _disconnect(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            self._spawn(session.close())
+            self._spawn(_end(session))
 
     async def _offer(self, session: MediaSession, call_id: str, connection: int) -> None:
         try:
@@ -205,3 +206,8 @@ class CallMedia:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _end(session: MediaSession) -> None:
+    await session.close()
+    await asyncio.to_thread(trim_heap)

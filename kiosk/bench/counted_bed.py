@@ -28,7 +28,7 @@ from kiosk.bench import process
 from kiosk.errors import KioskError
 from kiosk.hardware.pins import simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
-from kiosk.media.heap import keep_heap_small
+from kiosk.media.heap import keep_heaps_few
 from kiosk.media.interfaces import prepare_media
 from kiosk.settings import load, read_secret
 
@@ -102,7 +102,7 @@ def _say(said: Said) -> None:
 
 async def _live(file: Path) -> None:
     settings = load(file)
-    keep_heap_small()
+    keep_heaps_few()
     prepare_media(settings.media.interfaces)
     pins = simulated_pins()
     bedside = Bedside(

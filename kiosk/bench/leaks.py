@@ -31,8 +31,8 @@ from kiosk.signaling.messages import CallType
 CALLS, QUICK_CALLS = 200, 20
 WARM_UP_CALLS = 10
 """The first calls load codecs, fill pools and widen the heap."""
-LONG_CALL_S, QUICK_LONG_CALL_S = 240.0, 15.0
-LONG_WARM_UP_S, QUICK_LONG_WARM_UP_S = 60.0, 5.0
+LONG_CALL_S, QUICK_LONG_CALL_S = 240.0, 25.0
+LONG_WARM_UP_S, QUICK_LONG_WARM_UP_S = 60.0, 15.0
 MAX_GROWTH_MB = 5.0
 MAX_LONG_GROWTH_MB = 3.0
 LOOK_EVERY_CALLS = 10

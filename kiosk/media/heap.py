@@ -1,31 +1,41 @@
-"""Keeps the process' heap from growing with its calls.
+"""Gives what a call's pictures took back to the system when the call is over.
 
-glibc's malloc learns from the first picture that is freed to take pictures (1.4 MB each at 720p) from the heap
-rather than from the system, and gives each thread a heap of its own. Each call has new threads, whose small blocks
-stay between the pictures: the bed grew from 134 to 175 MB in 200 calls (``kiosk bench leaks``), though nothing was
-left of them. With the threshold held where it begins, pictures go back to the system as soon as they are freed.
+glibc's malloc keeps what is freed, and gives each thread a heap of its own. A call's threads, codecs and pictures
+(1.4 MB each at 720p) come and go, and small blocks that stay keep what lies below them: the bed grew from 134 to
+175 MB in 200 calls (``kiosk bench leaks``) though nothing was left of them. So there are few heaps, and they are
+trimmed when a call has ended. To let pictures go back at once (``M_MMAP_THRESHOLD``) would be simpler, but then
+each costs 0.65 ms of page faults (x86-64).
 """
 
 from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_ARENA_MAX = -8
 """malloc.h"""
-THRESHOLD_BYTES = 128 * 1024
-"""glibc's own at the start; setting it keeps it there (mallopt(3))."""
 ARENAS = 2
 
 
-def keep_heap_small() -> bool:
-    """Whether it could be done: not where the C library is another than glibc. Before the first thread starts."""
+def keep_heaps_few() -> bool:
+    """Whether it could be done: only where the C library is glibc. Before the first thread starts."""
+    mallopt = _of_libc("mallopt")
+    return mallopt is not None and mallopt(M_ARENA_MAX, ARENAS) == 1
+
+
+def trim_heap() -> None:
+    """Give what is free back to the system; takes some milliseconds, and lets other threads run. Any thread."""
+    malloc_trim = _of_libc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(ctypes.c_size_t(0))
+
+
+def _of_libc(name: str) -> Callable[..., int] | None:
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return getattr(ctypes.CDLL(None), name)  # type: ignore[no-any-return]
     except (AttributeError, OSError):
-        log.info("- this C library's heap cannot be kept small")
-        return False
-    wanted = {M_MMAP_THRESHOLD: THRESHOLD_BYTES, M_TRIM_THRESHOLD: THRESHOLD_BYTES, M_ARENA_MAX: ARENAS}
-    return all(mallopt(name, value) == 1 for name, value in wanted.items())
+        log.debug("- this C library has no %s", name)
+        return None
