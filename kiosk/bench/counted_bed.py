@@ -28,7 +28,7 @@ from kiosk.bench import process
 from kiosk.errors import KioskError
 from kiosk.hardware.pins import simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
-from kiosk.media.heap import keep_heaps_few
+from kiosk.media.heap import keep_heaps_few, trim_heap
 from kiosk.media.interfaces import prepare_media
 from kiosk.settings import load, read_secret
 
@@ -68,8 +68,12 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def count() -> Counts:
-    """This process' own. In a running loop."""
+    """This process' own. In a running loop.
+
+    What is free is given back before, as at a call's end: the last call's threads may have freed theirs since.
+    """
     gc.collect()
+    trim_heap()
     tasks = [_name(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     threads = [thread.name for thread in threading.enumerate() if not thread.name.startswith(POOL)]
     return Counts(_counted(tasks), _counted(threads), files_of(os.getpid()), process.rss_mb(os.getpid()))
