@@ -90,6 +90,14 @@ class Measured:
     quality: wire.Quality
 
 
+@dataclass(frozen=True)
+class PicturesShed:
+    """The path to the seat carries no pictures, only sound (*shed*), or carries them again."""
+
+    call_id: str
+    shed: bool
+
+
 OfMedia = (
     call_events.Offered
     | call_events.MediaUp
@@ -113,6 +121,7 @@ Event = (
     | Received
     | DeviceChanged
     | Measured
+    | PicturesShed
     | OfMedia
 )
 

@@ -3,7 +3,7 @@
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
 ``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
 stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
-``media lose 0.05`` loses every 20th datagram in each direction until ``media pass``.
+``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``.
 For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
@@ -90,7 +90,7 @@ def _media(loss: SimulatedLoss, action: str, amount: str) -> None:
     if action in STALLS:
         loss.stall(STALLS[action], number)
     elif action == "lose":
-        loss.lose(min(1.0, number))
+        loss.be_bad(share=min(1.0, number), delay_s=0.0)
     elif action == "pass":
         loss.let_pass()
     else:

@@ -103,7 +103,11 @@ class Bedside(Listener):
         )
         self._keeper = Keeper(journal, report=self._journal_changed, kept=self._kept)
         self._media = CallMedia(
-            devices, ice_servers=settings.media.ice_servers, watchers=self._watchers, report=self._do
+            devices,
+            ice_servers=settings.media.ice_servers,
+            video=settings.video,
+            watchers=self._watchers,
+            report=self._do,
         )
         self._quality = QualityLog(self._watchers.quality)
         buttons = settings.buttons

@@ -92,6 +92,11 @@ class CallDevices:
         if "speaker" in self._kept:
             self._kept["speaker"].start()
 
+    @property
+    def lifted_db(self) -> float:
+        """How much louder the sound that is sent was made than it was heard."""
+        return self._call_sound.lifted_db
+
     def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
         """Give what is captured to these from now on; they are called on the devices' threads."""
         self._picture, self._sound = picture, sound

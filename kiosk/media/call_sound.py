@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from kiosk.errors import MediaError
+from kiosk.hardware.levels import rms_dbfs
 from kiosk.hardware.sound import Block
 from kiosk.media import dead_microphone
 from kiosk.media.echo import EchoControl, NoEchoControl
@@ -51,6 +52,8 @@ class CallSound:
         self._gain = 1.0
         self._gain_until = 0.0
         self._living = 0
+        self.lifted_db = 0.0
+        """How much louder the last block was made than it was heard: a quiet room that is lifted is no voice."""
 
     def begin(self) -> None:
         """The microphone is about to be opened. May take some milliseconds."""
@@ -79,7 +82,9 @@ class CallSound:
         """*block*, whose first sample was heard *delay_s* ago, as it is to be sent."""
         if dead_microphone.is_living(block):
             self._living += 1
-        return self.echo.captured(block, delay_s=delay_s)
+        made = self.echo.captured(block, delay_s=delay_s)
+        self.lifted_db = max(0.0, rms_dbfs(made) - rms_dbfs(block))
+        return made
 
     async def watch(self, told: Callable[[str], None]) -> None:
         """Tell when the open microphone is dead, in words, and "" when it lives again; until cancelled."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import ifaddr
 
 from kiosk.errors import SettingsError
-from kiosk.media.aiortc_private import offer_addresses, shorten_audio_buffer
+from kiosk.media.aiortc_private import keep_history, offer_addresses, shorten_audio_buffer
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def prepare_media(interfaces: Sequence[str]) -> None:
 
     offer_addresses(addresses)
     shorten_audio_buffer()
+    keep_history()
     log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))
 
 

@@ -39,13 +39,13 @@ async def test_media_pass_again_when_told(
     assert (loss.loses("in"), loss.loses("out")) == (False, False)
 
 
-async def test_a_part_of_the_datagrams_is_lost_evenly(
+async def test_a_part_of_the_datagrams_is_lost(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     loss = follow("media lose 0.25\nover\n", monkeypatch)
     await until(lambda: "no button 'over'" in caplog.text)
-    assert [loss.loses("in") for _ in range(8)] == [False, False, False, True] * 2
-    assert sum(loss.loses("out") for _ in range(100)) == 25
+    assert 150 < sum(loss.loses("in") for _ in range(1000)) < 350
+    assert 150 < sum(loss.loses("out") for _ in range(1000)) < 350
 
 
 @pytest.mark.parametrize(
