@@ -111,7 +111,7 @@ class WardHistory(RuleBasedStateMachine):
     @rule(index=st.integers(0, SEATS - 1))
     def nurse_accepts(self, index: int) -> None:
         page = self.page(index)
-        if page.call_id and not page.accepted:
+        if page.call_id and not page.accepted and not page.calls_out:
             page.accepts()
 
     @rule(index=st.integers(0, SEATS - 1), how=st.sampled_from(["declines", "fails", "twice"]))
@@ -120,7 +120,8 @@ class WardHistory(RuleBasedStateMachine):
         if not page.call_id:
             return
         if how == "twice":
-            page.accepts()
+            if not page.calls_out:
+                page.accepts()
         elif how == "fails":
             page.fails()
         else:
