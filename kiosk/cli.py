@@ -37,7 +37,7 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
-BENCHES = "call: how quick; faults: is anything lost; playout: received sound; video: sent pictures; echo"
+BENCHES = "call: how quick; faults: is anything lost; leaks: does anything grow; playout, video, echo"
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="the bedside device")
     _add_settings(run)
     run.add_argument("--trace", type=Path, help="append the moments of each call to this file, as JSON lines")
+    run.add_argument("--latency-trace", action="store_true", help="print how long each stage of a call took")
     run.add_argument("--hand", action="store_true", help="press simulated buttons by lines on stdin: call tap")
     run.set_defaults(run=_run)
 
@@ -112,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call", "faults", "playout", "video", "echo"], help=BENCHES)
+    bench.add_argument("name", choices=["call", "faults", "leaks", "playout", "video", "echo"], help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
@@ -171,6 +172,9 @@ def _bench(arguments: argparse.Namespace) -> int:
         raise KioskError("--presses and --seed belong to kiosk bench faults")
     if arguments.name == "playout":
         return int(importlib.import_module("kiosk.bench.playout").run(quick=arguments.quick))
+    if arguments.name == "leaks":
+        leaks: Any = _with_extra("kiosk.bench.leaks", "desk")
+        return _until_told_to_stop(leaks.run(quick=arguments.quick), stopped=EXIT_INTERRUPTED)
     if arguments.name == "echo":
         return int(importlib.import_module("kiosk.bench.echo").run(quick=arguments.quick))
     bench: Any = _with_extra(f"kiosk.bench.{arguments.name}", "dev")
@@ -182,14 +186,16 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.hand import follow_hand
     from kiosk.bedside.journal_file import JournalFile
     from kiosk.bedside.service import Bedside
-    from kiosk.bedside.trace import TraceFile
+    from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
+    from kiosk.media.heap import keep_heaps_few
     from kiosk.media.interfaces import prepare_media
     from kiosk.media.simulated_loss import SimulatedLoss
 
     settings = load(arguments.settings)
     folder: Path = arguments.settings.resolve().parent
+    keep_heaps_few()
     prepare_media(settings.media.interfaces)
 
     async def serve() -> int:
@@ -198,6 +204,9 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.trace is not None:
                 trace = stack.enter_context(TraceFile(arguments.trace))
                 watchers = Watchers(trace=trace.note, view=trace.shown)
+            if arguments.latency_trace:
+                table = stack.enter_context(LatencyTable())
+                watchers.trace = both(watchers.trace, table.note)
             pins = None
             if arguments.hand:
                 if not settings.buttons.simulated:

@@ -45,11 +45,13 @@ from kiosk.bedside.bed_events import (
     KickedOut,
     LinkDown,
     LinkUp,
+    Measured,
     OfMedia,
     PicturesShed,
     Received,
     Refused,
     Restored,
+    SeatMeasured,
     Send,
     SwitchRelay,
 )
@@ -271,6 +273,17 @@ class Bed:
         elif self.call.begun:
             self._tell_media()
 
+    def _measured(self, event: Measured) -> None:
+        if self._is_of_this_talk(event.quality):
+            self._effects.append(Send(event.quality))
+
+    def _seat_measured(self, message: wire.Quality) -> None:
+        if self._is_of_this_talk(message):
+            self._effects.append(SeatMeasured(message))
+
+    def _is_of_this_talk(self, quality: wire.Quality) -> bool:
+        return self.call.begun and quality.call_id == self.call.call_id
+
     def _pictures_shed(self, event: PicturesShed) -> None:
         self._shed_call = event.call_id if event.shed else ""
         if self.call.begun and self.call.call_id == event.call_id:
@@ -391,6 +404,7 @@ _EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
     KickedOut: Bed._kicked_out,
     Received: Bed._received,
     DeviceChanged: Bed._device_changed,
+    Measured: Bed._measured,
     PicturesShed: Bed._pictures_shed,
 }
 
@@ -407,6 +421,7 @@ _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
     wire.Accepted: Bed._accepted,
     wire.CallEnded: Bed._ended,
     wire.MediaState: Bed._peer_media,
+    wire.Quality: Bed._seat_measured,
     wire.SwitchToAudio: Bed._switch_to_audio,
     wire.MediaStalled: Bed._seat_stalled,
     wire.Fault: Bed._fault,

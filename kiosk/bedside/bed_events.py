@@ -84,6 +84,13 @@ class DeviceChanged:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How the connection is here."""
+
+    quality: wire.Quality
+
+
+@dataclass(frozen=True)
 class PicturesShed:
     """The path to the seat carries no pictures, only sound (*shed*), or carries them again."""
 
@@ -113,6 +120,7 @@ Event = (
     | KickedOut
     | Received
     | DeviceChanged
+    | Measured
     | PicturesShed
     | OfMedia
 )
@@ -131,6 +139,13 @@ class Keep:
     """Put *kept* on the disk. Whatever is sent after this is sent when it is there, and not before."""
 
     kept: Kept
+
+
+@dataclass(frozen=True)
+class SeatMeasured:
+    """How the connection of the talk is at the seat, by its own word."""
+
+    quality: wire.Quality
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,7 @@ ForMedia = (
 Effect = (
     Keep
     | Send
+    | SeatMeasured
     | SwitchRelay
     | request_events.Show
     | request_events.Reassure

@@ -12,12 +12,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.call_quality import QualityWatch
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
 from kiosk.media.encoders import working_makers
+from kiosk.media.heap import trim_heap
 from kiosk.media.session import (
     MediaConnected,
     MediaEvent,
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _Act = Callable[[MediaSession], Coroutine[Any, Any, None]]
 
+TRIM_EVERY_S = 60.0
+"""A video call's heap grows by some 2 MB a minute that are free (``kiosk bench leaks``)."""
 CLOSE_TIMEOUT_S = 5.0
 """For ending a call's media when the service stops."""
 
@@ -51,7 +55,9 @@ class CallMedia:
         ice_servers: tuple[str, ...],
         video: Video,
         watchers: Watchers,
-        report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged | bed_events.PicturesShed], None],
+        report: Callable[
+            [bed_events.OfMedia | bed_events.DeviceChanged | bed_events.Measured | bed_events.PicturesShed], None
+        ],
     ) -> None:
         self._devices = CallDevices(
             camera=devices.camera,
@@ -68,8 +74,10 @@ class CallMedia:
         self._makers = working_makers() if devices.camera is not None else {}
         self._pictures: VideoSource | None = None
         self._session: MediaSession | None = None
+        self._quality = QualityWatch(lambda: self._session, report=lambda told: report(bed_events.Measured(told)))
         self._connection = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -98,6 +106,8 @@ class CallMedia:
             case call_events.WatchMedia():
                 if self._session is not None:
                     self._session.watch(peer_sends=effect.sends)
+                    self._quality.start(self._session.log_id)
+                    self._trim_later()
             case call_events.ApplyAnswer():
                 self._with_session(lambda session: session.answer(effect.sdp))
             case call_events.AddCandidate():
@@ -134,7 +144,7 @@ class CallMedia:
     def _disconnect(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            self._spawn(session.close())
+            self._spawn(_end(session))
 
     async def _offer(self, session: MediaSession, call_id: str, connection: int) -> None:
         try:
@@ -164,6 +174,7 @@ class CallMedia:
         if call_type is CallType.AUDIO:
             self._go_on_without_pictures()
         self._session.open_gate()
+        self._watchers.trace("gate", self._session.log_id)
 
     def _go_on_without_pictures(self) -> None:
         if self._session is not None:
@@ -171,12 +182,24 @@ class CallMedia:
         self._devices.let_camera_go()
 
     def _close_media(self) -> None:
+        self._quality.stop()
+        if self._trimming is not None:
+            self._trimming.cancel()
         self._ringer.stop()
         self._disconnect()
         pictures, self._pictures = self._pictures, None
         if pictures is not None:
             self._spawn(pictures.close())
         self._devices.stop()
+
+    def _trim_later(self) -> None:
+        if self._trimming is not None:
+            self._trimming.cancel()
+        self._trimming = asyncio.get_running_loop().call_later(TRIM_EVERY_S, self._trim)
+
+    def _trim(self) -> None:
+        self._spawn(asyncio.to_thread(trim_heap))
+        self._trim_later()
 
     def _device_event(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceFault):
@@ -220,3 +243,8 @@ class CallMedia:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _end(session: MediaSession) -> None:
+    await session.close()
+    await asyncio.to_thread(trim_heap)

@@ -3,6 +3,7 @@
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
 ``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
 stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
+``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``.
 For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
@@ -82,13 +83,15 @@ def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFa
 
 def _media(loss: SimulatedLoss, action: str, amount: str) -> None:
     try:
-        seconds = float(amount) if amount else math.inf
+        number = float(amount) if amount else math.inf
     except ValueError:
-        log.warning("x hand: %r is not a number of seconds", amount)
+        log.warning("x hand: %r is not a number", amount)
         return
     if action in STALLS:
-        loss.stall(STALLS[action], seconds)
+        loss.stall(STALLS[action], number)
+    elif action == "lose":
+        loss.be_bad(share=min(1.0, number), delay_s=0.0)
     elif action == "pass":
         loss.let_pass()
     else:
-        log.warning("x hand: cannot media %r: use stall, stall-in, stall-out or pass", action)
+        log.warning("x hand: cannot media %r: use stall, stall-in, stall-out, lose or pass", action)

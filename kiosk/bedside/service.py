@@ -28,6 +28,7 @@ from kiosk.bedside import (
 from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
+from kiosk.bedside.call_quality import QualityLog
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.journal_file import JournalFile
@@ -108,6 +109,7 @@ class Bedside(Listener):
             watchers=self._watchers,
             report=self._do,
         )
+        self._quality = QualityLog(self._watchers.quality)
         buttons = settings.buttons
         self._lines: dict[Origin, tuple[bed_events.Device, str]] = {
             Origin.CALL_BUTTON: ("button", buttons.call_wiring),
@@ -314,6 +316,10 @@ class Bedside(Listener):
                 self._keeper.keep(effect.kept)
             case bed_events.Send():
                 self._keeper.after(lambda: self._send(effect))
+                if isinstance(effect.message, wire.Quality):
+                    self._quality.note("bed", effect.message)
+            case bed_events.SeatMeasured():
+                self._quality.note("seat", effect.quality)
             case request_events.Show() | request_events.Reassure():
                 self._show(effect.view)
             case bed_events.SwitchRelay():

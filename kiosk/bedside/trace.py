@@ -1,15 +1,21 @@
-"""Writes the named moments of each call to a file, for measuring in release builds too."""
+"""What becomes of the named moments of each call: a file of them, and a table of how long they took.
+
+For measuring in release builds too.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 import msgspec
 
+from kiosk.bedside import latency
 from kiosk.bedside.request_events import View
+from kiosk.bedside.watchers import Trace
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -46,3 +52,43 @@ class TraceFile:
         if self._file is not None:
             moment = Moment(event, time.time() - ago, call_id)
             self._file.write(msgspec.json.encode(moment).decode() + "\n")
+
+
+class LatencyTable:
+    """Prints how long each stage took: at each call's end, and at the end. *say* takes a line."""
+
+    def __init__(self, say: Callable[[str], None] = print) -> None:
+        self._say = say
+        self._latency = latency.Latency()
+        self._told = True
+
+    def __enter__(self) -> LatencyTable:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._told:
+            self._tell()
+
+    def note(self, event: str, call_id: str = "", *, ago: float = 0.0) -> None:
+        """Take *event*, which happened *ago* seconds before."""
+        self._latency.note(event, time.monotonic() - ago)
+        self._told = False
+        if event in latency.CALL_ENDS:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = True
+        for row in self._latency.rows():
+            self._say(row)
+
+
+def both(one: Trace, other: Trace) -> Trace:
+    """Give each moment to both."""
+
+    def note(event: str, call_id: str = "", *, ago: float = 0.0) -> None:
+        one(event, call_id, ago=ago)
+        other(event, call_id, ago=ago)
+
+    return note

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import av
 
+from kiosk.bedside.call_quality import End
 from kiosk.bedside.request_events import View
+from kiosk.signaling.messages import Quality
 
 
 class Trace(Protocol):
@@ -31,5 +33,7 @@ class Watchers:
     """What the patient sees; None: there is no panel and pictures are dropped."""
     trace: Trace = _no_trace
     """Named moments of a call, for measuring."""
+    quality: Callable[[End, Quality], None] = lambda end, told: None
+    """How good the talk's connection is at either end, once a second."""
     pressed: Callable[[float], None] = lambda at: None
     """A button that asks was pressed at *at*, monotonic seconds: its own time, however late it is told."""

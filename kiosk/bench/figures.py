@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kiosk.percentiles import percentile as percentile
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,3 @@ class Figure:
 
 
 HEADLINE = f"{'milliseconds':<42}{'p50':>9}{'p95':>9}{'max':>9}{'must':>9}{'aim':>7}{'base p50':>10}{'base p95':>9}"
-
-
-def percentile(samples: Sequence[float], per_cent: float) -> float:
-    """The nearest-rank percentile of *samples*, which must not be empty."""
-    ordered = sorted(samples)
-    rank = max(1, math.ceil(per_cent / 100 * len(ordered)))
-    return ordered[rank - 1]

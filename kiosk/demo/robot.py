@@ -109,7 +109,7 @@ class Robot:
                 await self.send(wire.Pong())
             elif isinstance(message, wire.Rebuild):
                 await self._rebuild(message)
-            elif not isinstance(message, wire.Board):
+            elif not isinstance(message, wire.Board | wire.Quality):  # nobody asks for them
                 await self._inbox.put(message)
 
     async def _rebuild(self, message: wire.Rebuild) -> None:

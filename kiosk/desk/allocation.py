@@ -241,6 +241,7 @@ _OF_A_CALL: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.Hangup: calls.hangup,
     wire.CallFailed: calls.call_failed,
     wire.MediaState: calls.pass_on,
+    wire.Quality: calls.pass_on,
     wire.SwitchToAudio: calls.pass_on,
     wire.Candidate: calls.pass_on,
     wire.Cancel: calls.cancel,

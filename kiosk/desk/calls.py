@@ -181,12 +181,16 @@ def rebuild(books: Books, user_id: str, message: wire.Rebuild) -> None:
 def pass_on(
     books: Books,
     user_id: str,
-    message: wire.Answer | wire.Candidate | wire.MediaState | wire.SwitchToAudio | wire.MediaStalled,
+    message: wire.Answer | wire.Candidate | wire.MediaState | wire.Quality | wire.SwitchToAudio | wire.MediaStalled,
 ) -> None:
-    """Give *message* to the other end of its call, unchanged but for its id."""
+    """Give *message* to the other end of its call, unchanged but for its id.
+
+    Candidates and figures come by themselves: one that is late, or that a restarted desk cannot know what to do
+    with yet, is no mistake of its sender.
+    """
     lease = held_lease(books, user_id, message.call_id)
     if lease is None or lease.state is LeaseState.RESERVED:
-        if not isinstance(message, wire.Candidate):
+        if not isinstance(message, wire.Candidate | wire.Quality):
             refuse_stale(books, user_id, message.call_id)
         return
     other = lease.bed if user_id == lease.seat else lease.seat

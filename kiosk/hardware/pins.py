@@ -7,12 +7,30 @@ whose button might not work must say so instead, so the back-end is named here.
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import gpiozero
 from gpiozero.pins import Factory
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from kiosk.errors import HardwareFault
+
+KEPT_STATES = 64
+"""Of each simulated pin: a lamp that blinks for weeks must not grow."""
+
+
+class _LastStates(list[Any]):
+    def append(self, state: Any) -> None:
+        super().append(state)
+        del self[:-KEPT_STATES]
+
+
+class _SimulatedPin(MockPWMPin):  # type: ignore[misc]
+    """gpiozero's, but it does not remember all its states for ever."""
+
+    def clear_states(self) -> None:
+        super().clear_states()
+        self.states: list[Any] = _LastStates(self.states)
 
 
 def real_pins() -> Factory:
@@ -28,4 +46,4 @@ def real_pins() -> Factory:
 
 def simulated_pins() -> MockFactory:
     """A fresh set of gpiozero's mock pins, so that everything above them is the code that runs on a Pi."""
-    return MockFactory(pin_class=MockPWMPin)
+    return MockFactory(pin_class=_SimulatedPin)

@@ -36,8 +36,10 @@ from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
+from kiosk.media.measuring import totals
 from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
+from kiosk.media.quality import Totals
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
@@ -139,6 +141,7 @@ class MediaSession:
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
+        self._frames = 0
         self._gate = Gate()
         self._pictures = pictures or VideoSource()
         self._owns_pictures = pictures is None
@@ -177,6 +180,11 @@ class MediaSession:
     def received_sound(self) -> Report | None:
         """The figures of what the seat sends, once it is known what that is."""
         return self._sound.report if self._sound is not None else None
+
+    async def totals(self, *, at: float) -> Totals:
+        """What the connection has counted until *at*, which is now."""
+        stats = await self._pc.getStats()
+        return totals(stats.values(), sound=self.received_sound, frames=self._frames, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
@@ -378,13 +386,12 @@ class MediaSession:
 
     async def _show_video(self, track: MediaStreamTrack) -> None:
         """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
-        started = False
         while True:
             frame = await track.recv()
             if not isinstance(frame, av.VideoFrame):
                 continue
-            if not started:
-                started = True
+            self._frames += 1
+            if self._frames == 1:
                 self._tell(RemoteVideoStarted())
             if self._picture is not None:
                 self._picture(frame)

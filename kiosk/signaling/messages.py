@@ -61,6 +61,7 @@ from kiosk.signaling.to_desk import (
     MediaStalled,
     MediaState,
     Pong,
+    Quality,
     Rebuild,
     Reject,
     Request,
@@ -91,6 +92,7 @@ from kiosk.signaling.vocabulary import (
     Origin,
     Phase,
     Priority,
+    QualityLevel,
     Sdp,
     SeatState,
     Token,
@@ -111,6 +113,7 @@ FromKiosk = (
     | Hangup
     | CallFailed
     | MediaState
+    | Quality
     | SwitchToAudio
     | Candidate
     | Rebuild
@@ -129,6 +132,7 @@ FromSeat = (
     | Hangup
     | CallFailed
     | MediaState
+    | Quality
     | SwitchToAudio
     | MediaStalled
     | CloseRequest
@@ -155,6 +159,7 @@ ToKiosk = (
     | Accepted
     | CallEnded
     | MediaState
+    | Quality
     | SwitchToAudio
     | MediaStalled
 )
@@ -173,6 +178,7 @@ ToSeat = (
     | CallEnded
     | Candidate
     | MediaState
+    | Quality
     | SwitchToAudio
     | Rebuild
 )

@@ -20,11 +20,16 @@ from kiosk.signaling.vocabulary import (
     Fence,
     Label,
     OpenRequest,
+    Part,
+    QualityLevel,
     Sdp,
     Token,
     UserId,
     Words,
 )
+
+Milliseconds = Annotated[int, Meta(ge=0, le=60_000)]
+Kilobits = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 # -- both ends to the desk
 
@@ -68,6 +73,33 @@ class MediaState(Message, tag="media_state", frozen=True, kw_only=True):
     video: bool
     steady: bool = False
     """Sound packets go on also while ``audio`` is off (as silence): their absence is a dead path."""
+
+
+class Quality(Message, tag="quality", frozen=True, kw_only=True):
+    """How the connection of a talk is at the sender's end, at most once a second. None: not known.
+
+    *In* is what comes to the sender of this message. Not answered when the desk does not know the call.
+    """
+
+    call_id: Token
+    quality: QualityLevel
+    loss_in: Part | None = None
+    """Of the packets of sound."""
+    loss_out: Part | None = None
+    """By the far end's reports (RTCP)."""
+    rtt_ms: Milliseconds | None = None
+    jitter_ms: Milliseconds | None = None
+    """RFC 3550's, of the packets of sound that come."""
+    kbps_in: Kilobits | None = None
+    kbps_out: Kilobits | None = None
+    fps: Annotated[int, Meta(ge=0, le=240)] | None = None
+    """Pictures that come and are shown."""
+    concealed: Part | None = None
+    """Of the time: sound that was made up, or missing."""
+    late: Part | None = None
+    """Of the packets of sound that came: after their time."""
+    frozen: Part | None = None
+    """Of the time: the picture stood still."""
 
 
 class SwitchToAudio(Message, tag="switch_to_audio", frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ Label = Annotated[str, Meta(max_length=64)]
 Words = Annotated[str, Meta(max_length=200)]
 Sdp = Annotated[str, Meta(min_length=1, max_length=48 * 1024)]
 Millis = Annotated[int, Meta(ge=0, le=10**12)]
+Part = Annotated[float, Meta(ge=0, le=1)]
 Fence = Annotated[int, Meta(ge=0, le=2**53 - 1, description="rises with every allocation, also across desks")]
 Connection = Annotated[
     int,
@@ -55,6 +56,18 @@ class Origin(enum.StrEnum):
     """Staff at the bed need help: an emergency, closed by attendance only."""
     SEAT = "seat"
     """Nobody at the bed has asked: a seat calls. Ends with its call, unless somebody presses meanwhile."""
+
+
+class QualityLevel(enum.IntEnum):
+    """TUICalling's network quality; higher is worse. Its kit warns from ``BAD`` on."""
+
+    UNKNOWN = 0
+    EXCELLENT = 1
+    GOOD = 2
+    POOR = 3
+    BAD = 4
+    VERY_BAD = 5
+    DISCONNECTED = 6
 
 
 class Phase(enum.StrEnum):

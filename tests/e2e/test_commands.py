@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from kiosk import __version__
 from tests.children import children
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, until
 
 EXIT_ERROR, EXIT_INTERRUPTED = 2, 130
 DEMO_S = 90.0
@@ -305,3 +305,30 @@ async def test_a_demo_interrupted_by_itself_does_not_claim_to_have_verified(
     assert "all verified" not in output
     assert "Traceback" not in errors
     assert not left_in(tmp_path)
+
+
+async def test_the_latency_trace_is_printed_when_the_bed_ends(tmp_path: Path) -> None:
+    words = 'signaling.url = "ws://127.0.0.1:1/ws"\nbuttons.simulated = true\nvideo.camera = "none"\n'
+    path = settings_file(tmp_path, words + 'audio = { microphone = "none", speaker = "none" }')
+    trace = tmp_path / "trace.jsonl"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kiosk", "run", "--settings", str(path)),
+        *("--hand", "--latency-trace", "--trace", str(trace)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(b"call tap\n")
+        await until(lambda: trace.exists() and "request_on_disk" in trace.read_text(), "the press is on disk")
+        process.terminate()
+        output, errors = await asyncio.wait_for(process.communicate(), HANG_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode()
+    rows = [re.split(r"  +", line) for line in output.decode().splitlines()]
+    assert rows[0] == ["milliseconds", "times", "p50", "p95", "max"]
+    assert [row[:2] for row in rows[1:]] == [["edge → lamp", "1"], ["edge → press on disk", "1"]]

@@ -51,6 +51,8 @@ def test_what_is_late_is_refused_in_words(ward: Ward, user: str, message: wire.M
         ("anna", wire.LineBusy(call_id="old")),
         ("anna", wire.CallFailed(call_id="old")),
         ("anna", wire.Candidate(call_id="old", candidate="")),
+        ("anna", wire.Quality(call_id="old", quality=wire.QualityLevel.GOOD)),
+        ("bed-1", wire.Quality(call_id="old", quality=wire.QualityLevel.GOOD)),
         ("bed-1", wire.Cancel(call_id="old")),
     ],
 )
@@ -98,6 +100,15 @@ def test_answers_and_candidates_are_passed_on_without_their_id(ward: Ward) -> No
     assert ward.last("bed-1") == wire.Answer(call_id=call_id, sdp="answer")
     ward.says("bed-1", wire.Candidate(call_id=call_id, candidate="c"))
     assert ward.last("anna") == wire.Candidate(call_id=call_id, candidate="c")
+
+
+def test_how_good_the_connection_is_at_one_end_is_told_to_the_other(ward: Ward) -> None:
+    ward.press("bed-1")
+    call_id = ward.talks("bed-1").call_id
+    measured = wire.Quality(call_id=call_id, quality=wire.QualityLevel.POOR, loss_in=0.05)
+    for sender, receiver in (("bed-1", "anna"), ("anna", "bed-1")):
+        ward.says(sender, measured)
+        assert ward.last(receiver) == measured
 
 
 @pytest.mark.promise("R10")

@@ -21,10 +21,12 @@ from kiosk.bedside.bed_events import (
     KickedOut,
     LinkDown,
     LinkUp,
+    Measured,
     PicturesShed,
     Received,
     Refused,
     Restored,
+    SeatMeasured,
     Send,
 )
 from kiosk.bedside.call_events import (
@@ -113,6 +115,7 @@ EVERYTHING: list[Event] = [
             ACCEPTED,
             wire.CallEnded(call_id="c1", reason=EndReason.HANGUP),
             wire.MediaState(call_id="c1", audio=True, video=True),
+            wire.Quality(call_id="c1", quality=wire.QualityLevel.GOOD),
             wire.SwitchToAudio(call_id="c1"),
             wire.MediaStalled(call_id="c1"),
             wire.Fault(code=ErrorCode.STALE_CALL, message="", call_id="c1"),
@@ -122,6 +125,7 @@ EVERYTHING: list[Event] = [
     ),
     DeviceChanged("camera", "gone"),
     DeviceChanged("button", "stuck"),
+    Measured(wire.Quality(call_id="c1", quality=wire.QualityLevel.POOR)),
     Offered("c1", "offer"),
     MediaUp("c1", NOW),
     MediaDown("c1", "broken", NOW),
@@ -490,3 +494,20 @@ def test_a_path_lost_for_good_leaves_an_unsent_request() -> None:
     bed, effects = played(*TALKING, STALL, *[TimedOut("c1", Timer.REBUILD, NOW)] * 2)
     assert states(bed) == (request_events.State.UNSENT, call_events.State.IDLE)
     assert isinstance(sent(effects)[0], wire.CallFailed)
+
+
+# -- how good the connection is
+
+
+def test_in_a_talk_each_end_learns_what_the_other_measures() -> None:
+    here = wire.Quality(call_id="c1", quality=wire.QualityLevel.POOR, loss_in=0.05)
+    there = wire.Quality(call_id="c1", quality=wire.QualityLevel.GOOD, rtt_ms=120)
+    assert played(*TALKING, Measured(here))[1] == [Send(here)]
+    assert played(*TALKING, Received(there))[1] == [SeatMeasured(there)]
+
+
+@pytest.mark.parametrize(("before", "call_id"), [(RINGING, "c1"), (TALKING, "an older call")])
+def test_figures_of_no_talk_are_nobodys_business(before: tuple[Event, ...], call_id: str) -> None:
+    measured = wire.Quality(call_id=call_id, quality=wire.QualityLevel.GOOD)
+    assert played(*before, Measured(measured))[1] == []
+    assert played(*before, Received(measured))[1] == []

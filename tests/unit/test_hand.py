@@ -39,12 +39,21 @@ async def test_media_pass_again_when_told(
     assert (loss.loses("in"), loss.loses("out")) == (False, False)
 
 
+async def test_a_part_of_the_datagrams_is_lost(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loss = follow("media lose 0.25\nover\n", monkeypatch)
+    await until(lambda: "no button 'over'" in caplog.text)
+    assert 150 < sum(loss.loses("in") for _ in range(1000)) < 350
+    assert 150 < sum(loss.loses("out") for _ in range(1000)) < 350
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("media", "cannot media '': use stall, stall-in, stall-out or pass"),
+        ("media", "cannot media '': use stall, stall-in, stall-out, lose or pass"),
         ("media vanish 3", "cannot media 'vanish'"),
-        ("media stall soon", "'soon' is not a number of seconds"),
+        ("media stall soon", "'soon' is not a number"),
     ],
 )
 async def test_a_wrong_line_is_told_and_stalls_nothing(

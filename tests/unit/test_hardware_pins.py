@@ -13,7 +13,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from kiosk.hardware.button import Edge, GpioButton
 from kiosk.hardware.lamp import GpioLamp, LampPattern
-from kiosk.hardware.pins import simulated_pins
+from kiosk.hardware.pins import KEPT_STATES, simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from tests.threads import no_thread_left
 from tests.waiting import HANG_S, LOOK_AGAIN_S
@@ -120,3 +120,12 @@ def _states_until(pin: MockPin, count: int) -> list[bool]:
         assert time.monotonic() < end, f"the lamp only went through {pin.states}"
         time.sleep(LOOK_AGAIN_S)
     return [bool(state.state) for state in pin.states[:count]]
+
+
+def test_a_simulated_pin_does_not_remember_for_ever(pins: MockFactory) -> None:
+    pin = pins.pin("GPIO18")
+    assert isinstance(pin, MockPin)
+    for _ in range(KEPT_STATES):
+        pin.drive_high()
+        pin.drive_low()
+    assert len(pin.states) == KEPT_STATES

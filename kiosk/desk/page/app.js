@@ -7,6 +7,7 @@ import { drawCalling } from "./calling.js";
 import { askPermission } from "./devices.js";
 import { drawIncoming } from "./incoming.js";
 import * as overdue from "./overdue.js";
+import { drawQuality } from "./quality-view.js";
 import * as ring from "./ring.js";
 import * as signIn from "./sign-in.js";
 import { Wire } from "./wire.js";
@@ -26,6 +27,7 @@ const call = new Call({
   send: (message) => wire.send(message),
   changed: drawCall,
   tell: (key, warn) => status(() => say(key), warn),
+  measured: () => drawQuality(call),
 });
 
 // Spoken each time it is written, so the same words are written once.
@@ -48,6 +50,7 @@ function drawCall() {
   drawIncoming(call);
   drawCalling(call);
   callView.drawCall(call);
+  drawQuality(call);
   tellChoice();
 }
 
@@ -185,6 +188,7 @@ const RECEIVED = {
   },
   ringing: (message) => call.farRings(message),
   media_state: (message) => call.farMedia(message),
+  quality: (message) => call.farQuality(message),
   rebuild: (message) => call.rebuild(message),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
@@ -266,6 +270,7 @@ document.addEventListener("keydown", (event) => {
   call.accept();
 });
 callView.wire(call);
+byId("quality-more").ontoggle = () => drawQuality(call);
 byId("cancel-call").onclick = () => call.hangUp();
 board.wire({ close: closeRequest, take: takeRequest, call: callBed });
 beds.wire({ find: (text) => wire.send({ type: "find_beds", text }), call: callBed });

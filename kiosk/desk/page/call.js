@@ -21,6 +21,7 @@
 // an old one's late events mean nothing.
 import { OwnMedia } from "./own-media.js";
 import { watchPath } from "./path-watch.js";
+import { QualityWatch } from "./quality.js";
 import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
@@ -35,11 +36,15 @@ const REBUILD_GUARD_MS = 16_000; // the bed gives up first: it tries twice, 5 s 
 
 export class Call {
   // `send` puts a message on the wire, false when there is none; `changed` is told after every change; `tell` gets
-  // the key of the words for what this page did not do itself, and whether they are a warning.
-  constructor({ send, changed, tell }) {
+  // the key of the words for what this page did not do itself, and whether they are a warning; `measured` when
+  // either end has told how good the connection is (`here`, `there`: the wire's words, and when).
+  constructor({ send, changed, tell, measured }) {
     this.send = send;
     this.changed = changed;
     this.tell = tell;
+    this.measured = measured;
+    this.quality = new QualityWatch({
+      connection: () => (this.interrupted ? null : this.pc), told: (quality) => this.measuredHere(quality) });
     this.state = "idle";
     this.iceServers = [];
     this.outgoing = false;
@@ -83,7 +88,8 @@ export class Call {
     this.asked = request.origin !== FROM_SEAT; // somebody at the bed, who may want somebody to come
     Object.assign(this, { state, incoming, taken, outgoing, rings: false, lastId: call_id, type: call_type, told: "",
       confirmed: false, farAudio: true, farVideo: true, devices: request.devices, since: null,
-      remote: new MediaStream(), connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null });
+      remote: new MediaStream(), connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null,
+      here: null, there: null });
   }
 
   // `taken`: the person has clicked on this request already, so it is accepted as soon as the answer is made.
@@ -219,6 +225,7 @@ export class Call {
     clearTimeout(this.timer);
     this.state = "connected";
     this.since ??= Date.now();
+    this.quality.start();
   }
 
   setMuted(muted) {
@@ -318,6 +325,18 @@ export class Call {
     this.changed();
   }
 
+  measuredHere(quality) {
+    this.here = { ...quality, at: performance.now() };
+    this.send({ type: "quality", call_id: this.id, ...quality });
+    this.measured();
+  }
+
+  farQuality({ call_id, ...quality }) {
+    if (this.id !== call_id || this.state !== "connected") return;
+    this.there = { ...quality, at: performance.now() };
+    this.measured();
+  }
+
   farSwitchedToAudio({ call_id }) {
     if (this.id === call_id && this.isVideo) this.becomeAudio();
   }
@@ -353,6 +372,7 @@ export class Call {
 
   over() {
     clearTimeout(this.timer);
+    this.quality.stop();
     this.state = "idle";
     this.own?.close();
     this.own = null;
