@@ -29,6 +29,7 @@ from kiosk.signaling.from_desk import (
     CallEnded,
     Calling,
     Fault,
+    IceServers,
     IncomingCall,
     KickedOut,
     LocalAlarm,
@@ -85,6 +86,7 @@ from kiosk.signaling.vocabulary import (
     EndReason,
     ErrorCode,
     Fence,
+    IceServer,
     Label,
     Millis,
     OpenRequest,
@@ -157,6 +159,7 @@ ToKiosk = (
     | MediaState
     | SwitchToAudio
     | MediaStalled
+    | IceServers
 )
 ToSeat = (
     LoginOk
@@ -175,4 +178,5 @@ ToSeat = (
     | MediaState
     | SwitchToAudio
     | Rebuild
+    | IceServers
 )

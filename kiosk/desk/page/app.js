@@ -96,7 +96,7 @@ function wentUp(login) {
     status(() => say("fault_unknown_seat"), true);
     return signOut();
   }
-  call.iceServers = login.ice_servers;
+  call.iceServers = login.ice;
   choiceTold = false;
   ticket.name = login.name;
   drawWho();
@@ -186,6 +186,7 @@ const RECEIVED = {
   ringing: (message) => call.farRings(message),
   media_state: (message) => call.farMedia(message),
   rebuild: (message) => call.rebuild(message),
+  ice_servers: ({ ice }) => (call.iceServers = ice),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
     if (message.field === "request_id") overdue.stopTaking();
