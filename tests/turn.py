@@ -55,7 +55,7 @@ class TurnServer:
                 ["turnserver", "-c", str(self._file)], stdout=log, stderr=log, cwd=self._folder
             )
         end = time.monotonic() + HANG_S
-        while not (_listens(self.port) and _listens(self._tls_port)):
+        while not (_listens(self.port) and _listens(self._tls_port) and _answers(self.port)):
             assert self._process.poll() is None, self.log
             assert time.monotonic() < end, self.log
             time.sleep(LOOK_AGAIN_S)
@@ -72,6 +72,18 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind((LOOPBACK, 0))
         return int(found.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    """Whether a STUN request by UDP is answered."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(LOOK_AGAIN_S)
+        asking.connect((LOOPBACK, port))
+        try:
+            asking.send(bytes.fromhex("000100002112a442") + bytes(12))
+            return bool(asking.recv(1500))
+        except OSError:
+            return False
 
 
 def _listens(port: int) -> bool:
