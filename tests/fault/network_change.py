@@ -19,6 +19,7 @@ from kiosk.demo.run import FIRST_SEAT, demo_settings
 from kiosk.demo.ward import Ward
 from kiosk.media.answering_peer import AnsweringPeer
 from kiosk.media.interfaces import prepare_media
+from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType
 from tests.waiting import HANG_S, until
 
@@ -67,6 +68,8 @@ async def main(folder: Path) -> None:
                 bed.hand("call tap")
                 incoming, _ = await robot.rings()
                 await robot.accept(incoming, CallType.VIDEO)
+                # So that the bed knows at once that silence is a dead path.
+                await robot.send(wire.MediaState(call_id=incoming.call_id, audio=True, video=True, steady=True))
                 before = robot.peer
                 assert before is not None
                 await talks(before)
