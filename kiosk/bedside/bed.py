@@ -361,8 +361,6 @@ def _message(effect: call_events.ForDesk) -> wire.Message:
             return wire.Ringing(call_id=effect.call_id)
         case call_events.SendReject():
             return wire.Reject(call_id=effect.call_id)
-        case call_events.SendSwitchToAudio():
-            return wire.SwitchToAudio(call_id=effect.call_id)
         case call_events.SendCancel():
             return wire.Cancel(call_id=effect.call_id)
         case call_events.SendHangup():

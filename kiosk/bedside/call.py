@@ -26,14 +26,11 @@ seat: a new connection is offered, ``REBUILD_TRIES`` times at most, each with it
 "connected". Each connection of a call has a number; what is said of an older one is ignored. A path that dies again
 before it was steady for ``STEADY_S`` goes on counting its tries, so that this ends too.
 
-Rule 6. A path that fails again is tried with sound alone: the second rebuilding of a video call gives the pictures
-up, and says so to the seat. What is heard matters more than what is seen.
-
-Rule 7. A seat may call the bed (``INVITED``). Light and sound come first, and nothing is captured or opened until
+Rule 6. A seat may call the bed (``INVITED``). Light and sound come first, and nothing is captured or opened until
 the patient answers, or, where the facility lets the bed answer by itself, until it has rung for its time and can be
 heard. From the answer on it is a call like any other: the bed opens its media and invites the seat that called.
 
-Rule 8. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
+Rule 7. Each call tells its story in TUICalling's events (:class:`Emit`), ends exactly once, and each end closes
 the media.
 """
 
@@ -76,7 +73,6 @@ from kiosk.bedside.call_events import (
     SendLineBusy,
     SendRebuild,
     SendReject,
-    SendSwitchToAudio,
     Spoken,
     StartTimer,
     State,
@@ -290,12 +286,7 @@ def _rebuild(before: CallState, why: str, at: float) -> Step:
     after = replace(
         before, state=State.REBUILDING, connection=before.connection + 1, tries=before.tries + 1, media_up=False
     )
-    effects: list[Effect] = []
-    if before.tries and before.call_type is CallType.VIDEO:
-        after, effects = _without_pictures(after)
-        effects.append(SendSwitchToAudio(after.call_id))
     return after, [
-        *effects,
         StartTimer(after.call_id, Timer.REBUILD, REBUILD_TIMEOUT_S),
         RebuildMedia(after.call_id, after.connection, after.call_type),
         OpenGate(after.call_type),
@@ -323,12 +314,8 @@ def _peer_media(before: CallState, after: CallState, event: Event) -> Step:
 def _switch_to_audio(before: CallState, after: CallState, event: Event) -> Step:
     if before.call_type is CallType.AUDIO:
         return after, []
-    return _without_pictures(after)
-
-
-def _without_pictures(call: CallState) -> Step:
-    call = replace(call, call_type=CallType.AUDIO, peer_video=False)
-    return call, [StopVideo(), emit(call, Kind.MEDIA_TYPE)]
+    after = replace(after, call_type=CallType.AUDIO, peer_video=False)
+    return after, [StopVideo(), emit(after, Kind.MEDIA_TYPE)]
 
 
 def _ended(before: CallState, after: CallState, event: Event) -> Step:

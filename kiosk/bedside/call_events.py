@@ -436,17 +436,7 @@ class Ignored:
     state: State
 
 
-ForDesk = (
-    SendRinging
-    | SendReject
-    | SendSwitchToAudio
-    | SendInvite
-    | SendRebuild
-    | SendCancel
-    | SendHangup
-    | SendFailed
-    | SendLineBusy
-)
+ForDesk = SendRinging | SendReject | SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed | SendLineBusy
 """Effects that are messages on the wire."""
 
 Effect = (

@@ -1,6 +1,6 @@
 """The part of the call's machine in which a seat calls the bed: light and ring before anything is opened.
 
-Pure; the theory is that of ``call.py`` (rule 7).
+Pure; the theory is that of ``call.py`` (rule 6).
 """
 
 from __future__ import annotations

@@ -141,7 +141,8 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
     group = books.ledger.beds[user_id].info.group
     older = books.ledger.request_of(user_id)
     if held is None and older is not None and older.by_seat:
-        books.end(books.ledger.leases[older.call_id or ""], EndReason.LINE_BUSY)
+        lease = books.ledger.leases[older.call_id or ""]
+        books.end(lease, EndReason.BED_LOST if lease.state is LeaseState.TALKING else EndReason.LINE_BUSY)
         older = None
     if held is None and older is not None:
         held = merged(books, older, told)

@@ -1,7 +1,9 @@
 """The speaker's port, ALSA's implementation and a simulated one.
 
-Sound is mono, signed 16 bit, 48 kHz, in blocks of 20 ms. A speaker that is late drops the oldest block: with
-speech, what is late is worth less than what is now.
+Sound is mono, signed 16 bit, 48 kHz, in blocks of 20 ms. It comes in two ways: blocks that are given wait in a
+short queue; when none waits, a source is asked for each block at the device's own pace, so that nothing waits in
+between. A speaker that is late drops the oldest block given: with speech, what is late is worth less than what is
+now.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from kiosk.hardware.alsa import alsa_error, open_pcm
 from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE, Block, OnFault
 from kiosk.hardware.worker import Worker
 
-__all__ = ["QUEUE_BLOCKS", "STALL_TIMEOUT_S", "AlsaSpeaker", "SimulatedSpeaker", "Speaker"]
+__all__ = ["QUEUE_BLOCKS", "STALL_TIMEOUT_S", "AlsaSpeaker", "SimulatedSpeaker", "Source", "Speaker"]
 
 QUEUE_BLOCKS = 5
 """100 ms between the call and the device at most."""
@@ -33,12 +35,16 @@ CATCH_UP_S = 0.2
 """A simulated speaker whose thread woke later than this leaves the rest out, as an underrun does."""
 SILENCE: Block = np.zeros(BLOCK_SAMPLES, np.int16)
 
+Source = Callable[[], Block]
+"""Gives the next block at once, on the device's thread; must never raise."""
+
 
 class Speaker(ABC):
     """A way for sound out.
 
     Implementations must never block in :meth:`play`, must bound what they keep, must sound silence when nothing is
-    given, and must be able to be opened again after :meth:`close`.
+    given and there is no source, must keep their source when they are opened again, and must be able to be opened
+    again after :meth:`close`.
     """
 
     name: str
@@ -55,6 +61,10 @@ class Speaker(ABC):
     def play(self, block: Block) -> None:
         """Give *block* (``BLOCK_SAMPLES``, not changed afterwards) to the device. Any thread."""
 
+    @abstractmethod
+    def feed(self, source: Source | None) -> None:
+        """Ask *source* for each block from now on, whenever no given one waits; ``None``: nobody. Any thread."""
+
     @property
     @abstractmethod
     def delay_s(self) -> float:
@@ -68,9 +78,10 @@ class Speaker(ABC):
 class _Queue:
     """Blocks on their way to a device's thread; the oldest is dropped when there are too many."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source | None = None) -> None:
         self._blocks: deque[Block] = deque()
         self._lock = threading.Lock()
+        self.source = source
 
     def put(self, block: Block) -> int:
         """Add *block*; returns how many were dropped for it (0 or 1)."""
@@ -82,9 +93,12 @@ class _Queue:
             return 1
 
     def take(self) -> Block:
-        """The next block, or silence."""
+        """The next block, or the source's, or silence."""
         with self._lock:
-            return self._blocks.popleft() if self._blocks else SILENCE
+            if self._blocks:
+                return self._blocks.popleft()
+        source = self.source
+        return source() if source is not None else SILENCE
 
     @property
     def seconds(self) -> float:
@@ -109,7 +123,7 @@ class AlsaSpeaker(Speaker):
         """Start. Raises :exc:`HardwareFault`."""
         self.close()
         pcm = open_pcm("speaker", self._device, capture=False, periods=PERIODS)
-        self._queue = _Queue()
+        self._queue = _Queue(self._queue.source)
         self._playback = _Playback(pcm, self._queue, on_fault, device=self._device, moved=self._moved)
 
     def play(self, block: Block) -> None:
@@ -118,6 +132,10 @@ class AlsaSpeaker(Speaker):
         playback = self._playback
         if playback is not None:
             playback.look()
+
+    def feed(self, source: Source | None) -> None:
+        """Take *source*."""
+        self._queue.source = source
 
     @property
     def delay_s(self) -> float:
@@ -212,7 +230,7 @@ class SimulatedSpeaker(Speaker):
     def open(self, on_fault: OnFault) -> None:
         """Start."""
         self.close()
-        self._queue = _Queue()
+        self._queue = _Queue(self._queue.source)
         worker = Worker(self.name, lambda: self._listen(worker, on_fault))
         self._worker = worker
         worker.start()
@@ -220,6 +238,10 @@ class SimulatedSpeaker(Speaker):
     def play(self, block: Block) -> None:
         """Queue *block*."""
         self.dropped += self._queue.put(block)
+
+    def feed(self, source: Source | None) -> None:
+        """Take *source*."""
+        self._queue.source = source
 
     @property
     def delay_s(self) -> float:
@@ -248,7 +270,8 @@ class SimulatedSpeaker(Speaker):
                 if not worker.stopping.wait(STALL_TIMEOUT_S):
                     on_fault("the simulated speaker takes no sound")
                 return
+            block = self._queue.take()
             with self._hearing:
-                self._heard.append(self._queue.take())
+                self._heard.append(block)
             self.moved_at = time.monotonic()
             due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

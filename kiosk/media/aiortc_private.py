@@ -15,8 +15,11 @@ import aioice.ice
 import aioice.stun
 import aioice.turn
 import aiortc.rtcrtpreceiver
-from aiortc.jitterbuffer import JitterBuffer
+from aiortc import RTCRtpReceiver
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import RtpPacket
 
+from kiosk.errors import MediaError
 from kiosk.media.ice_choice import Address
 from kiosk.signaling.messages import IceServer
 
@@ -27,6 +30,7 @@ AUDIO_PREFETCH = 0
 """
 
 Direction = Literal["in", "out"]
+Tap = Callable[[RtpPacket], None]
 
 SERVER_TIMEOUT_S = 1.0
 """What a STUN or TURN server may cost an offer; aioice's own is 5 s. Servers known not to answer are not even asked
@@ -124,17 +128,48 @@ async def _stun_answers(address: Address) -> None:
 
 
 class ShortJitterBuffer(JitterBuffer):
-    """aiortc's buffer, but short for audio; video as it is."""
+    """aiortc's buffer, but short for audio and with a tap; video as it is.
+
+    A packet comes here after its receiver has counted it for the RTCP reports. One that the tap takes goes no
+    further: aiortc's decoder thread has nothing to do then but to end the track.
+    """
 
     def __init__(self, capacity: int, prefetch: int = 0, is_video: bool = False) -> None:
         if not is_video:
             capacity, prefetch = AUDIO_CAPACITY, AUDIO_PREFETCH
         super().__init__(capacity, prefetch, is_video)
+        self.tap: Tap | None = None
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """Give *packet* to the tap, or keep it as aiortc does."""
+        if self.tap is None:
+            return super().add(packet)
+        self.tap(packet)
+        return False, None
 
 
 def shorten_audio_buffer() -> None:
     """Give every receiver made from now on a :class:`ShortJitterBuffer`."""
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer
+
+
+def tap_packets(receiver: RTCRtpReceiver, tap: Tap) -> None:
+    """Give every RTP packet that *receiver* gets to *tap*, on the loop's thread, instead of to its decoder.
+
+    Raises :exc:`MediaError` when the receiver was made before :func:`shorten_audio_buffer`.
+    """
+    for value in vars(receiver).values():
+        if isinstance(value, ShortJitterBuffer):
+            value.tap = tap
+            return
+    raise MediaError("the receiver has no buffer of ours: was the process prepared for media?")
+
+
+def depayloaded(sequence: int, timestamp: int, payload: bytes) -> RtpPacket:
+    """An Opus packet as a receiver gives it to its buffer, for benchmarks of the buffer."""
+    packet = RtpPacket(sequence_number=sequence, timestamp=timestamp, payload=payload)
+    vars(packet)["_data"] = payload
+    return packet
 
 
 def lose_datagrams(loses: Callable[[Direction], bool]) -> None:

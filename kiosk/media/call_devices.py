@@ -19,7 +19,7 @@ from kiosk.errors import HardwareFault
 from kiosk.hardware.camera import Camera, OnFrame
 from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.sound import Block, OnBlock, OnFault
-from kiosk.hardware.speaker import Speaker
+from kiosk.hardware.speaker import Source, Speaker
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -62,6 +62,7 @@ class CallDevices:
         self._speaker = speaker
         self._picture: OnFrame = lambda frame: None
         self._sound: OnBlock = lambda block: None
+        self._source: Source | None = None
         self._kept: dict[Device, _Kept] = {}
         if camera is not None:
             self._kept["camera"] = _Kept(
@@ -93,6 +94,19 @@ class CallDevices:
         """Give *block* to the speaker, if there is one."""
         if self._speaker is not None:
             self._speaker.play(block)
+
+    def feed(self, source: Source) -> None:
+        """Let the speaker, if there is one, ask *source* for sound from now on; the source fed last is asked."""
+        self._source = source
+        if self._speaker is not None:
+            self._speaker.feed(source)
+
+    def starve(self, source: Source) -> None:
+        """Ask *source* no more; another's, of a rebuilt connection, goes on."""
+        if self._source == source:  # a bound method is another object each time
+            self._source = None
+            if self._speaker is not None:
+                self._speaker.feed(None)
 
     def let_camera_go(self) -> None:
         """Go on without pictures. Does not wait."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from aiortc import (
     RTCIceServer,
     RTCIceTransportPolicy,
     RTCPeerConnection,
+    RTCRtpReceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import OperationError
@@ -31,9 +33,12 @@ from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE
+from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
+from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
+from kiosk.media.playout_words import Report
+from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
 from kiosk.signaling.messages import CallType, IceServer
 
@@ -49,6 +54,8 @@ MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
 """RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
+OPUS = "audio/opus"
+"""The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,8 @@ class MediaSession:
         self.log_id = log_id
         self._picture = picture
         self._speech = speech.Speech()
+        self._sound: SeatSound | None = None
+        self._audible = False
         self._gate = Gate()
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
         self._video = GatedVideoTrack(self._gate)
@@ -146,9 +155,15 @@ class MediaSession:
         """Whether media can flow now."""
         return bool(self._pc.connectionState == "connected")
 
+    @property
+    def received_sound(self) -> Report | None:
+        """The figures of what the seat sends, once it is known what that is."""
+        return self._sound.report if self._sound is not None else None
+
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
         self._pc.addTrack(self._audio)
+        self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
             self._pc.addTrack(self._video)
         try:
@@ -160,7 +175,7 @@ class MediaSession:
             raise MediaError(f"no local address found within {GATHER_TIMEOUT_S:.0f} s") from None
         except (OSError, ValueError, RuntimeError) as error:
             raise MediaError(f"the offer cannot be made: {error}") from None
-        return str(self._pc.localDescription.sdp)
+        return with_fec(str(self._pc.localDescription.sdp))
 
     async def answer(self, sdp: str) -> None:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
@@ -240,6 +255,13 @@ class MediaSession:
 
     # -- the connection
 
+    def _offer_only_opus(self) -> None:
+        known = RTCRtpReceiver.getCapabilities("audio")
+        assert known is not None
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.kind == "audio":
+                transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType == OPUS])
+
     async def _add(self, text: str, sdp_mid: str | None, sdp_mline_index: int | None) -> None:
         if not text:
             await self._pc.addIceCandidate(None)
@@ -302,19 +324,24 @@ class MediaSession:
         self._listening.append(self._loop.create_task(_until_ended(listen(track))))
 
     async def _play_audio(self, track: MediaStreamTrack) -> None:
-        started = False
-        rest: NDArray[np.int16] = np.empty(0, np.int16)
-        while True:
-            sound = mono(await track.recv())
-            rest = np.concatenate([rest, sound])
-            while len(rest) >= BLOCK_SAMPLES:
-                block, rest = rest[:BLOCK_SAMPLES], rest[BLOCK_SAMPLES:]
-                self._devices.play(block)
-                level = rms_dbfs(block)
-                self._meter("from_seat", level)
-                if not started and level > AUDIBLE_DBFS:
-                    started = True
-                    self._tell(RemoteAudioStarted())
+        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
+        receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
+        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
+        tap_packets(receiver, self._sound.take)
+        playing = self._loop.create_task(self._sound.play())
+        try:
+            while True:
+                await track.recv()
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+            log.info("- call %s: received sound: %s", self.log_id, in_words(self._sound.report))
+
+    def _heard_from_seat(self, level: float) -> None:
+        self._meter("from_seat", level)
+        if not self._audible and level > AUDIBLE_DBFS:
+            self._audible = True
+            self._tell(RemoteAudioStarted())
 
     async def _show_video(self, track: MediaStreamTrack) -> None:
         """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
@@ -328,6 +355,11 @@ class MediaSession:
                 self._tell(RemoteVideoStarted())
             if self._picture is not None:
                 self._picture(frame)
+
+
+def with_fec(sdp: str) -> str:
+    """*sdp*, in which the far end is asked for in-band FEC (RFC 7587 §7); aiortc has no word for it."""
+    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", r"\1a=fmtp:\2 minptime=10;useinbandfec=1\r\n", sdp)
 
 
 def mono(frame: Any) -> NDArray[np.int16]:
@@ -344,3 +376,5 @@ async def _until_ended(listening: Any) -> None:
         await listening
     except MediaStreamError:
         return
+    except MediaError as error:
+        log.error("x what the seat sends cannot be received: %s", error)

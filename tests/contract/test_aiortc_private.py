@@ -22,14 +22,17 @@ from aiortc.mediastreams import AudioStreamTrack
 from aiortc.rtp import RtpPacket
 from aiortc.sdp import SessionDescription
 
+from kiosk.errors import MediaError
 from kiosk.media import aiortc_private
 from kiosk.media.aiortc_private import (
     AUDIO_CAPACITY,
     AUDIO_PREFETCH,
     ShortJitterBuffer,
+    depayloaded,
     lose_datagrams,
     offer_addresses,
     shorten_audio_buffer,
+    tap_packets,
 )
 from tests.waiting import until
 
@@ -158,9 +161,41 @@ async def test_video_keeps_the_buffer_of_aiortc() -> None:
 
 
 def packet(sequence_number: int, timestamp: int) -> RtpPacket:
-    made = RtpPacket(sequence_number=sequence_number, timestamp=timestamp)
-    vars(made)["_data"] = b"opus"  # what a depayloader leaves for the buffer
-    return made
+    return depayloaded(sequence_number, timestamp, b"opus")
+
+
+def test_a_packet_reaches_the_buffer_after_it_was_counted_for_the_reports() -> None:
+    function = named(aiortc.RTCRtpReceiver, "_handle_rtp_packet")
+    names = function.__code__.co_names
+    assert "_RTCRtpReceiver__remote_streams" in names, "RTCRtpReceiver counts what it receives elsewhere now"
+    assert names.index("_RTCRtpReceiver__remote_streams") < names.index("_RTCRtpReceiver__jitter_buffer"), (
+        "RTCRtpReceiver gives a packet to its buffer before it counts it: the RTCP reports miss what we tap"
+    )
+
+
+async def tapped(kind: str, packets: list[RtpPacket]) -> ShortJitterBuffer:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        receiver = peer.addTransceiver(kind).receiver
+        tap_packets(receiver, packets.append)
+        (buffer,) = (value for value in vars(receiver).values() if isinstance(value, ShortJitterBuffer))
+        return buffer
+    finally:
+        await peer.close()
+
+
+async def test_a_tap_takes_every_packet_at_once_and_gives_the_decoder_none() -> None:
+    shorten_audio_buffer()
+    packets: list[RtpPacket] = []
+    buffer = await tapped("audio", packets)
+    given = [packet(7, 960), packet(5, 0), packet(5, 0)]
+    assert [buffer.add(one) for one in given] == [(False, None)] * 3
+    assert packets == given
+
+
+async def test_a_receiver_that_was_made_before_cannot_be_tapped_and_says_so() -> None:
+    with pytest.raises(MediaError, match="was the process prepared for media"):
+        await tapped("audio", [])
 
 
 def test_a_short_buffer_gives_a_frame_as_soon_as_the_next_one_begins() -> None:

@@ -83,6 +83,18 @@ def test_a_speaker_given_nothing_is_silent_and_not_late(card: PulseRig) -> None:
     assert speaker.delay_s == 0
 
 
+def test_a_speaker_with_a_source_sounds_what_it_gives(card: PulseRig) -> None:
+    speaker = AlsaSpeaker(card.speaker)
+    sound = iter(np.resize(tone(900, 1.0), (1000, BLOCK_SAMPLES)))
+    speaker.feed(lambda: next(sound))
+    speaker.open(no_fault)
+    card.record_speaker(0.3)
+    hz, clear = dominant_tone(card.record_speaker(1.0), SAMPLE_RATE)
+    speaker.close()
+    assert hz == pytest.approx(900, abs=3)
+    assert clear > 20
+
+
 def test_what_is_said_at_the_bed_reaches_the_microphone(card: PulseRig) -> None:
     microphone = AlsaMicrophone(card.microphone)
     for hz in (700, 1300):

@@ -131,7 +131,8 @@ async def test_nothing_leaves_the_bed_before_the_gate_opens_and_everything_after
     assert dominant_tone(seat.sound(), SAMPLE_RATE)[0] == pytest.approx(BED_HZ, abs=5)
     await bed.tells(SpokenBothWays)
     await until(lambda: len(bed.speaker.recent()) == SAMPLE_RATE)
-    assert dominant_tone(bed.speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(SEAT_HZ, abs=5)
+    # A busy machine leaves gaps in the sound, and a second with a gap in it is no clear tone.
+    await until(lambda: abs(dominant_tone(bed.speaker.recent(), SAMPLE_RATE)[0] - SEAT_HZ) < 5)
     assert any(read_code(luma_of(frame)) is not None for frame in bed.pictures)
     await bed.closes()
     await bed.closes()

@@ -112,6 +112,19 @@ async def test_a_seat_that_vanishes_while_it_calls_leaves_the_press_as_a_request
     await hospital.bed.shows("talking")
 
 
+async def test_a_bed_whose_patient_waits_is_taken_by_calling_it(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    await seat.by("rest").click()
+    await seat.is_("rest")
+    hospital.bed.press()
+    await hospital.bed.shows("queued")
+    await finds_and_calls(seat)
+    await seat.talks()
+    await hospital.bed.shows("talking")
+    assert "seat_calls" not in hospital.bed.shown()
+
+
 async def test_who_was_spoken_with_is_called_again(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens()
     seat = await sign_in()

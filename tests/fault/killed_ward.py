@@ -51,6 +51,11 @@ class KilledWard:
         """The folder of the bed's journal."""
         return self._ward.folder / self._ward.settings.state.folder
 
+    @property
+    def bed_user(self) -> str:
+        """Who the bed is at the desk."""
+        return self._ward.settings.signaling.user_id
+
     # -- the desk
 
     async def desk_starts(self) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kiosk.cli import EXIT_ERROR, main
+from kiosk.bench import playout
+from kiosk.bench.network_traces import CLEAN
+from kiosk.cli import EXIT_BUDGET, EXIT_ERROR, main
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,7 @@ def test_the_benches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     shown = capsys.readouterr().out
-    assert "{call,faults}" in shown
+    assert "{call,faults,playout}" in shown
 
 
 @pytest.mark.parametrize("presses", ["0", "-3", "many", "1000001", "²"])
@@ -34,6 +36,25 @@ def test_a_number_of_presses_that_cannot_be_made_is_refused(
         main(["bench", "faults", f"--presses={presses}"])
     assert ended.value.code == EXIT_ERROR
     assert "allowed is 1 to 1000000" in capsys.readouterr().err
+
+
+def test_playout_keeps_its_budgets_over_every_network_and_says_so_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "playout", "--quick"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-1] == ("bench playout: 8 networks of 3000 packets, every budget kept, aiortc beaten on each")
+    assert not [line for line in shown if "MISSED" in line]
+
+
+def test_a_missed_budget_is_told_by_its_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(playout.MUST_MS, CLEAN, 1.0)
+    assert main(["bench", "playout", "--quick"]) == EXIT_BUDGET
+    ended = capsys.readouterr()
+    assert "MISSED" in ended.out
+    assert "missed: clean: p95" in ended.err
 
 
 @pytest.mark.parametrize("option", [["--presses", "5"], ["--seed", "5"]])

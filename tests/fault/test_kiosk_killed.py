@@ -10,7 +10,7 @@ import pytest
 
 from kiosk.demo.robot import Robot
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, Phase
+from kiosk.signaling.messages import CallType, EndReason, Phase
 from tests.fault.killed_ward import KilledWard
 from tests.waiting import until
 
@@ -92,6 +92,44 @@ async def test_a_bed_killed_after_a_talk_still_says_that_the_nurse_knows(tmp_pat
         await bed_loses_power(ward, request_id)
         await ward.desk_has(request_id=request_id, online=True, state="answered")
         assert set(ward.shown()) == {"answered"}
+
+
+async def seat_calls(ward: KilledWard, robot: Robot) -> None:
+    await robot.send(wire.CallBed(bed_user=ward.bed_user))
+    await ward.shows("seat_calls")
+
+
+async def test_a_bed_killed_after_the_press_that_answers_a_seat_has_asked(tmp_path: Path) -> None:
+    async with KilledWard(tmp_path) as ward, ward.robot() as robot:
+        await seat_calls(ward, robot)
+        ward.hand("media stall")  # nobody gets through: the press stays one that asks
+        ward.hand()
+        await ward.has_shown("answering")
+        request_id = await ward.request_on_disk(presses=1)
+        ward.kill_bed()
+        await ward.bed_is_gone()
+        await ward.bed_starts()
+        await robot.drop_call()
+        told = await ward.desk_has(request_id=request_id, online=True)
+        assert told.presses == 1
+        await ward.shows("ringing")
+
+
+async def test_a_bed_killed_in_a_talk_that_a_seat_began_asks_for_nothing(tmp_path: Path) -> None:
+    async with KilledWard(tmp_path) as ward, ward.robot() as robot:
+        await seat_calls(ward, robot)
+        ward.hand()
+        incoming, _ = await robot.rings()
+        await robot.accept(incoming, CallType.AUDIO)
+        await ward.shows("talking")
+        await until(lambda: ward.on_disk().request is None, "the press is satisfied, on the disk too")
+        ward.kill_bed()
+        await ward.bed_is_gone()
+        await ward.bed_starts()
+        assert (await robot.hears(wire.CallEnded)).reason is EndReason.BED_LOST
+        await robot.drop_call()
+        await ward.shows("ready")
+        assert ward.on_disk().request is None
 
 
 @pytest.mark.parametrize(("on_all_busy", "prompt"), [("queue", "queued"), ("retry_later", "deferred")])

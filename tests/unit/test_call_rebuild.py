@@ -31,12 +31,10 @@ from kiosk.bedside.call_events import (
     SendFailed,
     SendHangup,
     SendRebuild,
-    SendSwitchToAudio,
     Spoken,
     StartTimer,
     State,
     StopTimer,
-    StopVideo,
     SwitchToAudio,
     TimedOut,
     Timer,
@@ -112,23 +110,7 @@ def test_a_try_that_fails_or_takes_too_long_is_followed_by_the_next() -> None:
     for failed in (ran_out(65.0), MediaDown("c1", "no path", 61.0, 1)):
         state, effects = played(STALL, failed)
         assert (state.state, state.connection) == (State.REBUILDING, 2)
-        assert effects == [
-            StopVideo(),
-            Emit(Kind.MEDIA_TYPE, "c1", "nurse-1"),
-            SendSwitchToAudio("c1"),
-            REBUILD_TIMER,
-            RebuildMedia("c1", 2, CallType.AUDIO),
-            OpenGate(CallType.AUDIO),
-        ]
-
-
-@pytest.mark.promise("R10")
-def test_what_fails_again_goes_on_with_sound_alone_and_the_seat_is_told_once() -> None:
-    second: list[Event] = [STALL, ran_out(65.0), MediaUp("c1", 66.0, 2)]
-    state, _ = played(*second)
-    assert (state.state, state.call_type) == (State.CONNECTED, CallType.AUDIO)
-    _, effects = played(*second, MediaStalled("c1", "w", 66.0 + STEADY_S, 2))
-    assert not any(isinstance(effect, StopVideo | SendSwitchToAudio) for effect in effects)
+        assert effects == [REBUILD_TIMER, RebuildMedia("c1", 2, CallType.VIDEO), OpenGate(CallType.VIDEO)]
 
 
 def test_after_the_last_try_the_call_has_failed_and_the_desk_is_told() -> None:

@@ -336,6 +336,29 @@ def test_what_is_played_is_heard() -> None:
     assert dominant_tone(speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(700, abs=5)
 
 
+def test_a_fed_speaker_asks_for_each_block_at_its_own_pace_and_is_given_blocks_first() -> None:
+    speaker, asked = SimulatedSpeaker(), threading.Event()
+    blocks: list[Block] = []
+
+    def source() -> Block:
+        blocks.append(np.full(BLOCK_SAMPLES, 2, np.int16))
+        if len(blocks) == 10:
+            asked.set()
+        return blocks[-1]
+
+    speaker.feed(source)
+    speaker.play(np.full(BLOCK_SAMPLES, 1, np.int16))
+    for _ in range(2):  # a speaker that is opened again keeps its source
+        asked.clear()
+        blocks.clear()
+        speaker.open(lambda why: None)
+        assert asked.wait(HANG_S)
+        assert speaker.delay_s == 0
+        speaker.close()
+    assert 2 in speaker.recent()
+    speaker.feed(None)
+
+
 def test_a_stalled_speaker_is_told_and_blocks_nobody() -> None:
     speaker, faults = SimulatedSpeaker(), queue.Queue[str]()
     speaker.stall()

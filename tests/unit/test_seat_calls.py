@@ -274,6 +274,15 @@ def test_a_request_that_crosses_the_call_of_a_seat_goes_first() -> None:
     assert ward.state("r1") is RequestState.WAITING
 
 
+def test_a_bed_that_restarts_in_the_talk_and_asks_has_lost_the_talk() -> None:
+    ward = ward_of()
+    calls(ward)
+    answers(ward)
+    ward.bed("bed-1", request=OpenRequest(request_id="r1", age=0))
+    assert ward.all_of("anna", wire.CallEnded)[-1].reason is EndReason.BED_LOST
+    assert list(ward.desk.ledger.requests) == ["r1"]
+
+
 @pytest.mark.promise("R01")
 def test_a_press_in_the_talk_makes_it_the_patients_request() -> None:
     ward = ward_of()

@@ -223,8 +223,11 @@ function closeRequest(requestId) {
   if (wire.ask({ type: "close_request", request_id: requestId, reason: "closed_by_seat" })) status(() => say("closing"));
 }
 
-function callBed(bedUser, callType) {
-  if (wire.ask({ type: "call_bed", bed_user: bedUser, call_type: callType })) status(() => say("calling_bed"));
+// A bed whose patient waits is not called but taken: what then comes is not asked about again.
+function callBed(bedUser, callType, requestId = null) {
+  if (!wire.ask({ type: "call_bed", bed_user: bedUser, call_type: callType })) return;
+  if (requestId) overdue.take(requestId);
+  status(() => say("calling_bed"));
 }
 
 function takeRequest(requestId) {

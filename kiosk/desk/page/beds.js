@@ -71,6 +71,6 @@ function button(key, callType, bed, where) {
   made.disabled = !bed.online;
   made.dataset.testid = key.replaceAll("_", "-");
   made.setAttribute("aria-label", `${say(key)}: ${where}`);
-  made.onclick = () => acts.call(bed.user_id, callType);
+  made.onclick = () => acts.call(bed.user_id, callType, bed.request_id);
   return made;
 }
