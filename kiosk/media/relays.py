@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -18,6 +19,7 @@ from kiosk.signaling.messages import IceServer
 log = logging.getLogger(__name__)
 
 ASK_AGAIN_S = 60.0
+"""At most, and at least half: a ward's beds that started together shall not ask together."""
 ANSWER_TIMEOUT_S = 3.0
 """For one server: a lost datagram is sent again after 0.5 s and 1.5 s (RFC 8489 §6.2.1). No call waits for this."""
 
@@ -52,10 +54,13 @@ class Relays:
         """Ask until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_AGAIN_S if self._servers else None):
+                async with asyncio.timeout(self._until_asked() if self._servers else None):
                     await self._wanted.wait()
             self._wanted.clear()
             await self._ask()
+
+    def _until_asked(self) -> float:
+        return random.uniform(ASK_AGAIN_S / 2, ASK_AGAIN_S)  # noqa: S311  (spreads questions, guards nothing)
 
     async def _ask(self) -> None:
         asked = self._servers
