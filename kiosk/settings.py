@@ -39,6 +39,15 @@ OptionalGpio = Gpio | Literal["none"]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Folder = Annotated[str, Meta(pattern=r"^[^\x00]+$", description="the name of a folder, in quotes")]
 Waiting = Annotated[float, Meta(gt=0, le=86_400)]
+EchoChoice = Literal["auto", "none"]
+PerCent = Annotated[int, Meta(ge=0, le=100)]
+Night = Annotated[
+    str,
+    Meta(
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]|none)$(?!\n)",
+        description='"21:00-07:00" or "none"',
+    ),
+]
 _PORT = "(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}))?"
 DeskUrl = Annotated[
     str,
@@ -148,6 +157,14 @@ class Audio(_Section, frozen=True, kw_only=True):
     """ALSA capture device, ``auto``, ``none``, ``sample`` (a spoken sample) or ``tone:440`` (Hz)."""
     speaker: str = "auto"
     """ALSA playback device, ``auto``, ``none`` or ``simulated``."""
+    echo: EchoChoice = "auto"
+    """Echo cancellation, noise suppression and gain control by us; ``none`` for a handset, or a speakerphone that
+    does it itself."""
+    volume: PerCent = 100
+    """The loudspeaker's, for voices, ring and prompts, on top of ALSA's own; 0 is the quietest still heard."""
+    night_volume: PerCent = 60
+    night: Night = "21:00-07:00"
+    """When the night volume holds, local time; ``none``: never."""
 
 
 class Video(_Section, frozen=True, kw_only=True):

@@ -127,6 +127,18 @@ class PulseRig:
         """Let the kiosk's microphone hear *samples* (mono, 48 kHz). Blocks until they have been played."""
         self._run("pacat", "--playback", "--device=kiosk_mic", *RAW, given=samples.astype(np.int16).tobytes())
 
+    def let_microphone_hear_speaker(self) -> None:
+        """From now on the microphone hears the speaker, some 50 ms later and as loud, as in a small room."""
+        self._run(
+            "pactl",
+            "load-module",
+            "module-loopback",
+            "source=kiosk_spk.monitor",
+            "sink=kiosk_mic",
+            "latency_msec=30",
+            "remix=no",
+        )
+
     def streams_of(self, pid: int) -> list[str]:
         """What *pid* has open at the sound server: ``sink-inputs`` it plays, ``source-outputs`` it records."""
         held: list[str] = []

@@ -51,6 +51,22 @@ CALLS = st.builds(
     seat=st.none() | USER_IDS,
     urgent_after_presses=st.integers(0, 100),
 )
+NIGHTS = st.just("none") | st.builds(
+    "{:02}:{:02}-{:02}:{:02}".format,
+    st.integers(0, 23),
+    st.integers(0, 59),
+    st.integers(0, 23),
+    st.integers(0, 59),
+)
+AUDIO = st.builds(
+    settings.Audio,
+    microphone=TEXT,
+    speaker=TEXT,
+    echo=st.sampled_from(["auto", "none"]),
+    volume=st.integers(0, 100),
+    night_volume=st.integers(0, 100),
+    night=NIGHTS,
+)
 VIDEO = st.builds(
     settings.Video,
     camera=TEXT,
@@ -116,7 +132,7 @@ def _settings(draw: st.DrawFn) -> Settings:
         ),
         lamp=settings.Lamp(pin=lamp),
         relay=settings.Relay(pin=draw(st.sampled_from([relay, "none"])), active_high=draw(st.booleans())),
-        audio=settings.Audio(microphone=draw(TEXT), speaker=draw(TEXT)),
+        audio=draw(AUDIO),
         video=draw(VIDEO),
         media=draw(MEDIA),
         state=settings.State(folder=draw(FOLDERS)),

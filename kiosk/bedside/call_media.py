@@ -55,6 +55,7 @@ class CallMedia:
             microphone=devices.microphone,
             speaker=devices.speaker,
             tell=self._device_event,
+            sound=devices.sound,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._relays, self._relay_only = relays, relay_only

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpiozero.pins import Factory
 from gpiozero.pins.mock import MockFactory
@@ -11,13 +11,17 @@ from gpiozero.pins.mock import MockFactory
 from kiosk.hardware.button import Button, GpioButton
 from kiosk.hardware.camera import Camera
 from kiosk.hardware.lamp import GpioLamp, Lamp
-from kiosk.hardware.microphone import Microphone
+from kiosk.hardware.microphone import AlsaMicrophone, Microphone
 from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.relay import GpioRelay, Relay
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import Speaker
-from kiosk.settings import Settings
+from kiosk.media import dead_microphone
+from kiosk.media.call_sound import CallSound
+from kiosk.media.echo import NoEchoControl, choose_echo_control
+from kiosk.media.loudness import volume
+from kiosk.settings import Audio, Settings
 from kiosk.signaling import messages as wire
 
 log = logging.getLogger(__name__)
@@ -37,6 +41,7 @@ class Devices:
     camera: Camera | None = None
     microphone: Microphone | None = None
     speaker: Speaker | None = None
+    sound: CallSound = field(default_factory=CallSound)
     faults: wire.Devices = wire.Devices()  # noqa: RUF009  (a frozen struct)
 
 
@@ -71,11 +76,23 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
         camera=camera,
         microphone=microphone,
         speaker=speaker,
+        sound=_sound(settings.audio, echoes=isinstance(microphone, AlsaMicrophone) and speaker is not None),
         faults=wire.Devices(
             camera="" if camera else _told(no_camera),
             microphone="" if microphone else _told(no_microphone),
             speaker="" if speaker else _told(no_speaker),
         ),
+    )
+
+
+def _sound(audio: Audio, *, echoes: bool) -> CallSound:
+    """*echoes*: there are a real microphone and a loudspeaker it can hear."""
+    echo = choose_echo_control(audio.echo) if echoes else NoEchoControl()
+    log.info("- echo control: %s", echo.name)
+    return CallSound(
+        echo=echo,
+        volume=volume(day=audio.volume, night=audio.night_volume, hours=audio.night),
+        dead_after_s=dead_microphone.GATED_S if audio.echo == "none" else dead_microphone.DEAD_S,
     )
 
 

@@ -3,8 +3,9 @@
 Pure: time is an argument (monotonic seconds).
 
 A process that lives is not yet a desk that works: its loop may run while nothing leaves it. Every connection is
-sent a ping each ``HEARTBEAT_S`` (``peer_session.py``), so while there is any, something must leave. It is enough that one
-moves: a peer that does not read holds up its own writer only, and is closed. No connections: all is in order.
+sent a ping each ``HEARTBEAT_S`` (``peer_session.py``), so while there is any, something must leave. It is enough
+that one moves: a peer that does not read holds up its own writer only, and is closed. Without connections all is in
+order.
 """
 
 from __future__ import annotations

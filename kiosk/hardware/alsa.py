@@ -21,8 +21,8 @@ from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE
 log = logging.getLogger(__name__)
 
 
-def open_pcm(what: str, device: str, *, capture: bool, periods: int) -> Any:
-    """An ALSA PCM with *periods* of one block each; *what* names its use. Raises :exc:`HardwareFault`."""
+def open_pcm(what: str, device: str, *, capture: bool, periods: int, period: int = BLOCK_SAMPLES) -> Any:
+    """An ALSA PCM with *periods* of *period* samples each; *what* names its use. Raises :exc:`HardwareFault`."""
     try:
         alsa = importlib.import_module("alsaaudio")
     except ImportError:
@@ -35,7 +35,7 @@ def open_pcm(what: str, device: str, *, capture: bool, periods: int) -> Any:
             rate=SAMPLE_RATE,
             channels=1,
             format=alsa.PCM_FORMAT_S16_LE,
-            periodsize=BLOCK_SAMPLES,
+            periodsize=period,
             periods=periods,
             device=device,
         )

@@ -30,8 +30,10 @@ __all__ = [
     "ToneMicrophone",
 ]
 
-PERIODS = 4
-"""ALSA buffer in blocks: enough for a late wake-up of the thread, and capture delay does not depend on it."""
+PERIOD_SAMPLES = BLOCK_SAMPLES // 2
+"""10 ms: half the wait of a block for the rest of its period when a device grants periods that do not divide it."""
+PERIODS = 8
+"""ALSA buffer in periods: enough for a late wake-up of the thread, and capture delay does not depend on it."""
 MAX_READ_ERRORS = 5
 """Reads that fail in a row before the device counts as gone; a single overrun is normal under load."""
 SAMPLE_FILE = Path(__file__).parent / "samples" / "hello.ogg"
@@ -54,6 +56,8 @@ class Microphone(ABC):
     name: str
     moved_at: float = 0.0
     """Monotonic seconds of the last block; 0 = none yet."""
+    delay_s: float = BLOCK_S
+    """Seconds, estimated, since the first sample of the block that is being delivered was heard."""
 
     @abstractmethod
     def open(self, on_block: OnBlock, on_fault: OnFault) -> None:
@@ -75,7 +79,7 @@ class AlsaMicrophone(Microphone):
     def open(self, on_block: OnBlock, on_fault: OnFault) -> None:
         """Start capturing. Raises :exc:`HardwareFault`."""
         self.close()
-        pcm = open_pcm("microphone", self._device, capture=True, periods=PERIODS)
+        pcm = open_pcm("microphone", self._device, capture=True, periods=PERIODS, period=PERIOD_SAMPLES)
         worker = Worker(self.name, lambda: self._capture(pcm, worker, on_block, on_fault))
         self._worker = worker
         worker.start()
@@ -99,6 +103,7 @@ class AlsaMicrophone(Microphone):
                 # Devices may grant another period than was asked; what is delivered is whole blocks all the same.
                 rest = np.concatenate([rest, np.frombuffer(data, np.int16)])
                 while len(rest) >= BLOCK_SAMPLES:
+                    self.delay_s = (len(rest) + max(0, pcm.avail())) / SAMPLE_RATE
                     self.moved_at = time.monotonic()
                     on_block(rest[:BLOCK_SAMPLES])
                     rest = rest[BLOCK_SAMPLES:]
@@ -159,11 +164,12 @@ class SampleMicrophone(_PacedMicrophone):
     def __init__(self, path: Path = SAMPLE_FILE) -> None:
         super().__init__()
         self.name = f"spoken sample {path.name}"
-        self._sound = _decode(path)
+        self.sound = _decode(path)
+        """All of it, with the pause."""
 
     def _block(self, number: int) -> Block:
-        start = number * BLOCK_SAMPLES % len(self._sound)
-        return self._sound[start : start + BLOCK_SAMPLES]
+        start = number * BLOCK_SAMPLES % len(self.sound)
+        return self.sound[start : start + BLOCK_SAMPLES]
 
 
 def _decode(path: Path) -> Block:

@@ -37,6 +37,16 @@ SILENCE: Block = np.zeros(BLOCK_SAMPLES, np.int16)
 
 Source = Callable[[], Block]
 """Gives the next block at once, on the device's thread; must never raise."""
+Shape = Callable[[Block], Block]
+Played = Callable[[Block, float], None]
+
+
+def _as_it_is(block: Block) -> Block:
+    return block
+
+
+def _nobody(block: Block, delay_s: float) -> None:
+    return
 
 
 class Speaker(ABC):
@@ -44,7 +54,8 @@ class Speaker(ABC):
 
     Implementations must never block in :meth:`play`, must bound what they keep, must sound silence when nothing is
     given and there is no source, must keep their source when they are opened again, and must be able to be opened
-    again after :meth:`close`.
+    again after :meth:`close`. Every block, silence too, goes through ``shape`` just before the device, and then to
+    ``played``.
     """
 
     name: str
@@ -52,6 +63,13 @@ class Speaker(ABC):
     """Blocks dropped because the device was late, since the speaker was made."""
     moved_at: float = 0.0
     """Monotonic seconds at which the device last took a block; 0 = none yet."""
+
+    def __init__(self) -> None:
+        self.shape: Shape = _as_it_is
+        """Makes of a block what the device gets (volume, limiter). On the device's thread; must never raise."""
+        self.played: Played = _nobody
+        """Gets each block the device has taken, and the seconds, estimated, until its first sample is heard. On the
+        device's thread; must never raise."""
 
     @abstractmethod
     def open(self, on_fault: OnFault) -> None:
@@ -114,6 +132,7 @@ class AlsaSpeaker(Speaker):
     """
 
     def __init__(self, device: str) -> None:
+        super().__init__()
         self.name = f"ALSA {device}"
         self._device = device
         self._queue = _Queue()
@@ -124,7 +143,7 @@ class AlsaSpeaker(Speaker):
         self.close()
         pcm = open_pcm("speaker", self._device, capture=False, periods=PERIODS)
         self._queue = _Queue(self._queue.source)
-        self._playback = _Playback(pcm, self._queue, on_fault, device=self._device, moved=self._moved)
+        self._playback = _Playback(pcm, self._queue, on_fault, device=self._device, speaker=self)
 
     def play(self, block: Block) -> None:
         """Queue *block*, and look whether the device still takes sound."""
@@ -143,9 +162,6 @@ class AlsaSpeaker(Speaker):
         playback = self._playback
         return self._queue.seconds + (playback.buffered_s if playback is not None else 0.0)
 
-    def _moved(self, at: float) -> None:
-        self.moved_at = at
-
     def close(self) -> None:
         """Stop."""
         playback, self._playback = self._playback, None
@@ -156,14 +172,12 @@ class AlsaSpeaker(Speaker):
 class _Playback:
     """One opening of an ALSA device; if its thread hangs it is left behind whole, and the next shares nothing."""
 
-    def __init__(
-        self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str, moved: Callable[[float], None]
-    ) -> None:
+    def __init__(self, pcm: Any, queue: _Queue, on_fault: OnFault, *, device: str, speaker: Speaker) -> None:
         self._pcm = pcm
         self._buffer_samples: int = pcm.info()["buffer_size"]
         self._queue = queue
         self._device = device
-        self._moved = moved
+        self._speaker = speaker
         self._on_fault: OnFault | None = on_fault
         self._telling = threading.Lock()
         self._written_at = self._filled_until = time.monotonic()
@@ -198,18 +212,21 @@ class _Playback:
         try:
             while not self._worker.stopping.is_set():
                 # Negative is an underrun that ALSA has recovered from, and the block was not taken.
-                if self._pcm.write(block.tobytes()) >= 0:
+                taken = self._pcm.write(block.tobytes()) >= 0
+                if taken:
                     errors = 0
-                    block = self._queue.take()
                 else:
                     errors += 1
                 if errors > MAX_WRITE_ERRORS:
                     self._fault(f"speaker {self._device} takes no sound (is it plugged in?)")
                     return
                 self._written_at = time.monotonic()
-                self._moved(self._written_at)
+                self._speaker.moved_at = self._written_at
                 free = max(0, self._pcm.avail())
                 self._filled_until = self._written_at + (self._buffer_samples - free) / SAMPLE_RATE + BLOCK_S
+                if taken:
+                    self._speaker.played(block, max(0.0, (self._buffer_samples - free) / SAMPLE_RATE - BLOCK_S))
+                    block = self._speaker.shape(self._queue.take())
         except alsa_error() as error:
             self._fault(f"speaker {self._device} stopped: {error} (is it plugged in?)")
         finally:
@@ -220,6 +237,7 @@ class SimulatedSpeaker(Speaker):
     """Takes sound at its real pace and remembers the last second of it, for meters and tests."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.name = "simulated speaker"
         self._queue = _Queue()
         self._worker: Worker | None = None
@@ -270,8 +288,9 @@ class SimulatedSpeaker(Speaker):
                 if not worker.stopping.wait(STALL_TIMEOUT_S):
                     on_fault("the simulated speaker takes no sound")
                 return
-            block = self._queue.take()
+            block = self.shape(self._queue.take())
             with self._hearing:
                 self._heard.append(block)
+            self.played(block, 0.0)
             self.moved_at = time.monotonic()
             due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

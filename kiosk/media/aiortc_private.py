@@ -87,8 +87,8 @@ async def server_answers(address: Address, server: IceServer) -> None:
     if address.way == "stun":
         await _stun_answers(address)
         return
-    transport, _ = await aioice.turn.create_turn_endpoint(
-        asyncio.DatagramProtocol,
+    transport, trying = await aioice.turn.create_turn_endpoint(
+        _Trying,
         server_addr=(address.host, address.port),
         username=server.username or None,
         password=server.credential or None,
@@ -97,6 +97,18 @@ async def server_answers(address: Address, server: IceServer) -> None:
         transport="udp" if address.way == "udp" else "tcp",
     )
     transport.close()
+    await trying.given_back
+
+
+class _Trying(asyncio.DatagramProtocol):
+    """The user of an allocation that is only tried."""
+
+    def __init__(self) -> None:
+        self.given_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.given_back.done():
+            self.given_back.set_result(None)
 
 
 class _Asking(asyncio.DatagramProtocol):

@@ -9,9 +9,9 @@ captured goes to whichever connection was routed last, so that a rebuilt one goe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import av
 
@@ -20,6 +20,7 @@ from kiosk.hardware.camera import Camera, OnFrame
 from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.sound import Block, OnBlock, OnFault
 from kiosk.hardware.speaker import Source, Speaker
+from kiosk.media.call_sound import CallSound
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -57,9 +58,13 @@ class CallDevices:
         microphone: Microphone | None,
         speaker: Speaker | None,
         tell: Callable[[DeviceEvent], None],
+        sound: CallSound | None = None,
         reopen_s: float = REOPEN_S,
     ) -> None:
         self._speaker = speaker
+        self._microphone = microphone
+        self._call_sound = sound if sound is not None else CallSound()
+        self._tell = tell
         self._picture: OnFrame = lambda frame: None
         self._sound: OnBlock = lambda block: None
         self._source: Source | None = None
@@ -70,9 +75,10 @@ class CallDevices:
             )
         if microphone is not None:
             self._kept["microphone"] = _Kept(
-                "microphone", lambda told: microphone.open(self._on_block, told), microphone.close, tell, reopen_s
+                "microphone", self._open_microphone, self._close_microphone, tell, reopen_s, self._watch_microphone
             )
         if speaker is not None:
+            speaker.shape, speaker.played = self._call_sound.shape, self._call_sound.played
             self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, tell, reopen_s)
 
     def open(self, *, video: bool) -> None:
@@ -85,6 +91,11 @@ class CallDevices:
         """Open the speaker alone: nothing is captured. Does not wait."""
         if "speaker" in self._kept:
             self._kept["speaker"].start()
+
+    @property
+    def lifted_db(self) -> float:
+        """How much louder the sound that is sent was made than it was heard."""
+        return self._call_sound.lifted_db
 
     def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
         """Give what is captured to these from now on; they are called on the devices' threads."""
@@ -127,7 +138,27 @@ class CallDevices:
         self._picture(frame)
 
     def _on_block(self, block: Block) -> None:
-        self._sound(block)
+        assert self._microphone is not None
+        self._sound(self._call_sound.captured(block, self._microphone.delay_s))
+
+    def _open_microphone(self, told: OnFault) -> None:
+        assert self._microphone is not None
+        self._call_sound.begin()
+        self._microphone.open(self._on_block, told)
+
+    def _close_microphone(self) -> None:
+        assert self._microphone is not None
+        self._microphone.close()
+        self._call_sound.end()
+
+    async def _watch_microphone(self) -> None:
+        assert self._microphone is not None
+        name = self._microphone.name
+
+        def told(words: str) -> None:
+            self._tell(DeviceFault("microphone", f"{name}: {words}") if words else DeviceOpened("microphone"))
+
+        await self._call_sound.watch(told)
 
 
 class _Kept:
@@ -140,8 +171,10 @@ class _Kept:
         close_it: Callable[[], None],
         tell: Callable[[DeviceEvent], None],
         reopen_s: float,
+        watch: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._device = device
+        self._watch = watch
         self._open, self._close = open_it, close_it
         self._tell = tell
         self._reopen_s = reopen_s
@@ -190,11 +223,14 @@ class _Kept:
             self._tell(DeviceOpened(self._device))
         stopping = asyncio.get_running_loop().create_task(stop.wait())
         failing = asyncio.get_running_loop().create_task(fault.happened.wait())
+        watching = asyncio.get_running_loop().create_task(self._watch()) if self._watch is not None else None
         try:
             await asyncio.wait([stopping, failing], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
             failing.cancel()
+            if watching is not None:
+                watching.cancel()
             await asyncio.to_thread(self._close)  # waits for the device's thread, which may be in a driver
         return fault.words
 

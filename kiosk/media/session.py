@@ -8,6 +8,7 @@ pressed) so that the first picture after the accept is immediate; nothing of the
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 import re
 import time
@@ -37,8 +38,10 @@ from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
+from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
 from kiosk.media.seat_sound import SeatSound, in_words
+from kiosk.media.sent_voice import Protection, reported
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
 from kiosk.signaling.messages import CallType, IceServer
 
@@ -54,6 +57,7 @@ MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
 """RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
+VOICE_FORMAT = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
 OPUS = "audio/opus"
 """The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
 
@@ -123,7 +127,10 @@ class MediaSession:
         self._sound: SeatSound | None = None
         self._audible = False
         self._gate = Gate()
-        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed)
+        self._sender = new_sender()
+        self._protection = Protection()
+        self._reported_at: datetime.datetime | None = None
+        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
         self._video = GatedVideoTrack(self._gate)
         devices.route(picture=self._video.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
@@ -245,7 +252,7 @@ class MediaSession:
     # -- speech
 
     def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._meter("from_bed", rms_dbfs(block))
+        self._meter("from_bed", rms_dbfs(block) - self._devices.lifted_db)
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
@@ -315,7 +322,20 @@ class MediaSession:
     async def _packets_received(self) -> int:
         """Of any kind: sound, pictures, reports."""
         report = await self._pc.getStats()
+        for stats in report.values():
+            if stats.type == "remote-inbound-rtp" and stats.kind == "audio":
+                self._protect_voice(stats)
         return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
+
+    def _protect_voice(self, stats: Any) -> None:
+        """Heed the seat's report on our sound, once."""
+        if self._sender is None or stats.timestamp == self._reported_at:
+            return
+        self._reported_at = stats.timestamp
+        before, self._protection = self._protection, reported(self._protection, fraction_lost=stats.fractionLost)
+        self._sender.protect(self._protection)
+        if self._protection.expected != before.expected:
+            log.info("- call %s: the seat loses %.0f %% of our sound", self.log_id, self._protection.loss)
 
     # -- what the seat sends
 
@@ -358,8 +378,11 @@ class MediaSession:
 
 
 def with_fec(sdp: str) -> str:
-    """*sdp*, in which the far end is asked for in-band FEC (RFC 7587 §7); aiortc has no word for it."""
-    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", r"\1a=fmtp:\2 minptime=10;useinbandfec=1\r\n", sdp)
+    """*sdp*, in which the far end is asked for mono with in-band FEC and told that it gets mono (RFC 7587 §7).
+
+    aiortc has no word for it.
+    """
+    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", rf"\1a=fmtp:\2 {VOICE_FORMAT}\r\n", sdp)
 
 
 def mono(frame: Any) -> NDArray[np.int16]:

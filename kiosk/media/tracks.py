@@ -18,6 +18,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from numpy.typing import NDArray
 
 from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE
+from kiosk.media.opus_sender import OpusSender
 
 VIDEO_CLOCK = 90_000
 AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
@@ -109,15 +110,24 @@ class GatedVideoTrack(_GatedTrack):
 
 
 class GatedAudioTrack(_GatedTrack):
-    """The microphone, in blocks of 20 ms with a clock that never stops."""
+    """The microphone, in blocks of 20 ms with a clock that never stops.
+
+    With a *sender* it gives aiortc packets, without one frames that aiortc encodes in its own way.
+    """
 
     kind = "audio"
 
     def __init__(
-        self, gate: Gate, *, enabled: bool = True, meter: Callable[[NDArray[np.int16]], None] | None = None
+        self,
+        gate: Gate,
+        *,
+        enabled: bool = True,
+        meter: Callable[[NDArray[np.int16]], None] | None = None,
+        sender: OpusSender | None = None,
     ) -> None:
         super().__init__(gate, enabled)
         self._meter = meter
+        self._sender = sender
         self._blocks: deque[NDArray[np.int16]] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._arrived = asyncio.Event()
         self._pts = 0
@@ -133,7 +143,7 @@ class GatedAudioTrack(_GatedTrack):
             self._blocks.append(block)
             self._arrived.set()
 
-    async def recv(self) -> av.AudioFrame:
+    async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
         """The next block, or silence when the microphone stalls (aiortc's reader)."""
         await self._may_send()
         block = await self._next_block()
@@ -144,11 +154,17 @@ class GatedAudioTrack(_GatedTrack):
         self._sent_at = now
         if self._meter is not None:
             self._meter(block)
+        made = await self._made_of(block)
+        made.pts = self._pts
+        made.time_base = AUDIO_TIME_BASE
+        self._pts += BLOCK_SAMPLES
+        return made
+
+    async def _made_of(self, block: NDArray[np.int16]) -> av.AudioFrame | av.Packet[av.stream.Stream]:
+        if self._sender is not None:
+            return av.Packet(await self._home.run_in_executor(None, self._sender.encode, block))
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE
-        frame.pts = self._pts
-        frame.time_base = AUDIO_TIME_BASE
-        self._pts += BLOCK_SAMPLES
         return frame
 
     async def _next_block(self) -> NDArray[np.int16]:

@@ -137,7 +137,7 @@ async def test_in_band_fec_is_asked_for_and_nothing_but_opus_is_offered(losses: 
     (audio,) = (line.split() for line in sdp.splitlines() if line.startswith("m=audio"))
     (payload_type,) = audio[3:]
     assert f"a=rtpmap:{payload_type} opus/48000/2" in sdp.splitlines()
-    assert f"a=fmtp:{payload_type} minptime=10;useinbandfec=1" in sdp.splitlines()
+    assert f"a=fmtp:{payload_type} minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0" in sdp.splitlines()
     await talk.closes()
 
 

@@ -38,6 +38,23 @@ async def test_a_video_call_hung_up_at_the_seat(hospital: Hospital, sign_in: Sig
     await seat.nobody_waits()
 
 
+async def test_the_levels_of_both_ends_are_shown(hospital: Hospital, sign_in: SignIn) -> None:
+    await hospital.opens()
+    seat = await sign_in()
+    hospital.bed.press()
+    await seat.answers()
+    for meter in ("far-level", "own-level"):
+        await seat.page.wait_for_function(
+            "id => document.getElementById(id).value > -50", arg=meter, timeout=HANG_S * 1000
+        )
+    await seat.page.keyboard.press("m")
+    await seat.page.wait_for_function(
+        "() => { const meter = document.getElementById('own-level'); return meter.value === meter.min; }",
+        timeout=HANG_S * 1000,
+    )
+    await seat.by("hang-up").click()
+
+
 async def test_an_audio_call_hung_up_at_the_bed(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens(ward_settings(call=settings.Call(type="audio")))
     seat = await sign_in()

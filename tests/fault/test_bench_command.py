@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from kiosk.bench import playout
+from kiosk.bench import echo, playout
 from kiosk.bench.network_traces import CLEAN
 from kiosk.cli import EXIT_BUDGET, EXIT_ERROR, main
+from kiosk.errors import MediaError
+from kiosk.media.echo import NoEchoControl
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def test_the_benches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     shown = capsys.readouterr().out
-    assert "{call,faults,playout}" in shown
+    assert "{call,faults,playout,echo}" in shown
 
 
 @pytest.mark.parametrize("presses", ["0", "-3", "many", "1000001", "²"])
@@ -55,6 +57,31 @@ def test_a_missed_budget_is_told_by_its_exit_status(
     ended = capsys.readouterr()
     assert "MISSED" in ended.out
     assert "missed: clean: p95" in ended.err
+
+
+def test_echo_control_keeps_its_budgets_and_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("livekit.rtc.apm", reason="needs the extra echo")
+    assert main(["bench", "echo", "--quick"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("echo: ERLE ")
+
+
+def test_without_echo_control_its_budgets_are_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(echo, "WebrtcEchoControl", NoEchoControl)
+    assert main(["bench", "echo", "--quick"]) == EXIT_BUDGET
+    assert "echo control misses its budget" in capsys.readouterr().err
+
+
+def test_a_bench_of_an_echo_control_that_is_not_installed_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise MediaError("no echo control: No module named 'livekit' (the Python package livekit)")
+
+    monkeypatch.setattr(echo, "WebrtcEchoControl", missing)
+    assert main(["bench", "echo", "--quick"]) == EXIT_ERROR
+    assert "the Python package livekit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--presses", "5"], ["--seed", "5"]])

@@ -1,5 +1,6 @@
 // The call on the screen: the bed's picture and one's own, what either end does not send, and the controls.
 import * as board from "./board.js";
+import { LevelMeter } from "./level-meter.js";
 import { clock, say } from "./words.js";
 
 const TICK_MS = 500;
@@ -7,6 +8,8 @@ const TICK_MS = 500;
 const byId = (id) => document.getElementById(id);
 const remoteVideo = byId("remote-video");
 const ownVideo = byId("own-video");
+const farLevel = new LevelMeter(byId("far-level"));
+const ownLevel = new LevelMeter(byId("own-level"));
 let measured = null;
 
 export function wire(call) {
@@ -24,7 +27,15 @@ export function wire(call) {
   });
   setInterval(() => {
     byId("call-time").textContent = call.state === "connected" ? clock(Date.now() - call.since) : "";
+    drawLevels(call);
   }, TICK_MS);
+}
+
+// With the clock, not with the call: what takes time when a call begins delays its first picture.
+function drawLevels(call) {
+  const talks = call.state === "connected";
+  farLevel.follow(talks ? call.remote.getAudioTracks()[0] ?? null : null);
+  ownLevel.follow(talks ? call.own?.tracks.audio ?? null : null);
 }
 
 function mute(call) {

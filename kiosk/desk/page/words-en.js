@@ -37,6 +37,8 @@ export default {
   camera: "Camera (V)",
   switch_to_audio: "Go on without pictures",
   volume: "Volume",
+  far_level: "From the bed",
+  own_level: "From you",
   far_picture: "Picture from the bed",
   own_picture: "Your own picture",
   no_pictures: "Audio call: you hear each other, without pictures.",

@@ -37,6 +37,8 @@ export default {
   camera: "摄像头（V）",
   switch_to_audio: "转为语音通话",
   volume: "音量",
+  far_level: "病床声音",
+  own_level: "您的声音",
   far_picture: "床旁画面",
   own_picture: "您的画面",
   no_pictures: "语音通话：双方可以听到对方，没有画面。",
