@@ -37,7 +37,7 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
-BENCHES = "call: how quick; faults: is anything lost; playout: received sound over bad networks; echo"
+BENCHES = "call: how quick; faults: is anything lost; playout: received sound; video: sent pictures; echo"
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call", "faults", "playout", "echo"], help=BENCHES)
+    bench.add_argument("name", choices=["call", "faults", "playout", "video", "echo"], help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
@@ -173,7 +173,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         return int(importlib.import_module("kiosk.bench.playout").run(quick=arguments.quick))
     if arguments.name == "echo":
         return int(importlib.import_module("kiosk.bench.echo").run(quick=arguments.quick))
-    bench: Any = _with_extra("kiosk.bench.call", "dev")
+    bench: Any = _with_extra(f"kiosk.bench.{arguments.name}", "dev")
     return int(asyncio.run(bench.run(quick=arguments.quick)))
 
 

@@ -175,6 +175,8 @@ class Video(_Section, frozen=True, kw_only=True):
     width: Annotated[int, Meta(ge=160, le=1920, multiple_of=16)] = 640
     height: Annotated[int, Meta(ge=90, le=1088, multiple_of=2)] = 360
     fps: Annotated[int, Meta(ge=5, le=60)] = 30
+    rotation: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise that the picture is turned by, for a camera that hangs on its side or upside down."""
 
 
 class Media(_Section, frozen=True, kw_only=True):

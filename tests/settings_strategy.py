@@ -73,6 +73,7 @@ VIDEO = st.builds(
     width=st.integers(10, 120).map(lambda blocks: blocks * 16),
     height=st.integers(45, 544).map(lambda pairs: pairs * 2),
     fps=st.integers(5, 60),
+    rotation=st.sampled_from([0, 90, 180, 270]),
 )
 MEDIA = st.builds(
     settings.Media,

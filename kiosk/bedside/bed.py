@@ -46,6 +46,7 @@ from kiosk.bedside.bed_events import (
     LinkDown,
     LinkUp,
     OfMedia,
+    PicturesShed,
     Received,
     Refused,
     Restored,
@@ -73,6 +74,7 @@ class Bed:
         self._ring_s = call_events.DEFAULT_RING_S
         self.relay_closed = False
         self._hung_up_by_this_press = False
+        self._shed_call = ""
         self._effects: list[Effect] = []
         self._now = 0.0
 
@@ -269,8 +271,14 @@ class Bed:
         elif self.call.begun:
             self._tell_media()
 
+    def _pictures_shed(self, event: PicturesShed) -> None:
+        self._shed_call = event.call_id if event.shed else ""
+        if self.call.begun and self.call.call_id == event.call_id:
+            self._tell_media()
+
     def _tell_media(self) -> None:
-        video = self.call.call_type is CallType.VIDEO and not self.devices.camera
+        shed = self._shed_call == self.call.call_id
+        video = self.call.call_type is CallType.VIDEO and not self.devices.camera and not shed
         state = wire.MediaState(
             call_id=self.call.call_id, audio=not self.devices.microphone, video=video, steady=True
         )
@@ -383,6 +391,7 @@ _EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
     KickedOut: Bed._kicked_out,
     Received: Bed._received,
     DeviceChanged: Bed._device_changed,
+    PicturesShed: Bed._pictures_shed,
 }
 
 _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {

@@ -83,6 +83,14 @@ class DeviceChanged:
     fault: str = ""
 
 
+@dataclass(frozen=True)
+class PicturesShed:
+    """The path to the seat carries no pictures, only sound (*shed*), or carries them again."""
+
+    call_id: str
+    shed: bool
+
+
 OfMedia = (
     call_events.Offered
     | call_events.MediaUp
@@ -105,6 +113,7 @@ Event = (
     | KickedOut
     | Received
     | DeviceChanged
+    | PicturesShed
     | OfMedia
 )
 

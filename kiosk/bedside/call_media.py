@@ -17,6 +17,7 @@ from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.encoders import working_makers
 from kiosk.media.relays import Relays
 from kiosk.media.session import (
     MediaConnected,
@@ -24,10 +25,13 @@ from kiosk.media.session import (
     MediaFailed,
     MediaSession,
     MediaStalled,
+    PicturesShed,
     RemoteAudioStarted,
     RemoteVideoStarted,
     SpokenBothWays,
 )
+from kiosk.media.video_source import VideoSource
+from kiosk.settings import Video
 from kiosk.signaling.messages import CallType
 
 log = logging.getLogger(__name__)
@@ -47,8 +51,9 @@ class CallMedia:
         *,
         relays: Relays,
         relay_only: bool = False,
+        video: Video,
         watchers: Watchers,
-        report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged], None],
+        report: Callable[[bed_events.OfMedia | bed_events.DeviceChanged | bed_events.PicturesShed], None],
     ) -> None:
         self._devices = CallDevices(
             camera=devices.camera,
@@ -61,6 +66,9 @@ class CallMedia:
         self._relays, self._relay_only = relays, relay_only
         self._watchers = watchers
         self._report = report
+        self._video = video
+        self._makers = working_makers() if devices.camera is not None else {}
+        self._pictures: VideoSource | None = None
         self._session: MediaSession | None = None
         self._connection = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -83,6 +91,8 @@ class CallMedia:
                 self._ringer.stop()
             case call_events.OpenMedia():
                 self._devices.open(video=effect.call_type is CallType.VIDEO)
+                if effect.call_type is CallType.VIDEO:
+                    self._pictures = self._make_pictures()
                 self._connect(effect.call_id, effect.call_type, connection=0)
             case call_events.RebuildMedia():
                 self._disconnect()
@@ -116,9 +126,13 @@ class CallMedia:
             on_event=lambda event: self._media_event(call_id, connection, event),
             log_id=call_id,
             picture=self._watchers.picture,
+            pictures=self._pictures,
         )
         self._session, self._connection = session, connection
         self._spawn(self._offer(session, call_id, connection))
+
+    def _make_pictures(self) -> VideoSource:
+        return VideoSource(fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None)
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None
@@ -162,6 +176,9 @@ class CallMedia:
     def _close_media(self) -> None:
         self._ringer.stop()
         self._disconnect()
+        pictures, self._pictures = self._pictures, None
+        if pictures is not None:
+            self._spawn(pictures.close())
         self._devices.stop()
 
     def _device_event(self, event: DeviceEvent) -> None:
@@ -185,6 +202,8 @@ class CallMedia:
                 self._report(call_events.MediaStalled(call_id, event.why, time.monotonic(), connection))
             case SpokenBothWays():
                 self._report(call_events.Spoken(call_id))
+            case PicturesShed():
+                self._report(bed_events.PicturesShed(call_id, event.shed))
             case RemoteAudioStarted():
                 self._watchers.trace("first_audio", call_id)
             case RemoteVideoStarted():

@@ -107,6 +107,7 @@ class Bedside(Listener):
             devices,
             relays=self._relays,
             relay_only=settings.media.relay_only,
+            video=settings.video,
             watchers=self._watchers,
             report=self._do,
         )

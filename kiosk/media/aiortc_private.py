@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -15,9 +16,10 @@ import aioice.ice
 import aioice.stun
 import aioice.turn
 import aiortc.rtcrtpreceiver
-from aiortc import RTCRtpReceiver
+import aiortc.rtcrtpsender
+from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from kiosk.errors import MediaError
 from kiosk.media.ice_choice import Address
@@ -28,6 +30,23 @@ AUDIO_PREFETCH = 0
 """aiortc's own 16 / 4 adds 60 to 80 ms to every call and sticks at 300 ms after a lost packet (facts/media §4,
 §9).
 """
+
+RTP_HISTORY = 1024
+"""Packets a sender keeps to repeat; a power of two, since it is an index modulo 16-bit numbers.
+
+aiortc keeps 128. That was why encode-once H.264 stood still at 5 % loss: a key frame of 720p takes 85 to 150
+packets at once, which pushes its own first packets out before the far end can ask for them. What is not repeated is
+never decoded, and Chromium waits 3 s before it asks for another key frame, which meets the same end. Nearly all of
+the other lost packets do come back, so the figures looked well. Measured at 5 % loss and 25 ms each way, 10 s, key
+frames of 136 kB: with 128 packets 15 fps decoded, 5.8 s in gaps, the longest 2.3 s, 196 of 201 brought back; with
+1024 30 fps. With key frames of 113 kB (92 packets) 128 hold, and 64 do not (0.6 fps). 1024 are 4 s at 2.5 Mb/s.
+"""
+
+LOSS_WINDOW_S = 1.0
+PACE_STEP_S = 0.003
+"""Packets go in steps this long: a timer for each would cost more than it brings."""
+MAX_PACE_S = 0.1
+"""A wrong rate must not stop the stream."""
 
 Direction = Literal["in", "out"]
 Tap = Callable[[RtpPacket], None]
@@ -165,6 +184,107 @@ def shorten_audio_buffer() -> None:
     vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = ShortJitterBuffer
 
 
+def keep_history() -> None:
+    """Let every sender of this process keep ``RTP_HISTORY`` packets. Before the first is made."""
+    vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = RTP_HISTORY
+
+
+def hear_feedback(
+    sender: RTCRtpSender,
+    *,
+    keyframe: Callable[[], None],
+    report: Callable[[int | None, float | None, float | None], None],
+) -> None:
+    """Let *sender* tell what the far end says; in packet mode aiortc drops all of it.
+
+    *keyframe*: PLI or FIR has come. *report*: what the far end estimates (REMB, bit/s), loss (0 to 1) and round
+    trip (s), each None where this report does not speak of it. Both are called on the loop.
+    """
+    handled = sender._handle_rtcp_packet
+    window = _LossWindow()
+
+    async def handle(packet: Any) -> None:
+        await handled(packet)
+        if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            for one in packet.reports:
+                loss = window.loss(one, time.monotonic()) if one.ssrc == sender._ssrc else None
+                if loss is not None:
+                    report(None, loss, await _round_trip_s(sender))
+        elif isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            try:
+                bps, ssrcs = unpack_remb_fci(packet.fci)
+            except ValueError:
+                return  # another application's message, or garbage
+            if sender._ssrc in ssrcs:
+                report(bps, None, None)
+
+    vars(sender).update(_handle_rtcp_packet=handle, _send_keyframe=keyframe)
+
+
+class _LossWindow:
+    """The share that was lost, over ``LOSS_WINDOW_S`` or more.
+
+    A report's own fraction is of the time since the report before. Chromium sends one with each NACK, so that it is
+    of a handful of packets: a third of them may be lost on a good path.
+    """
+
+    def __init__(self) -> None:
+        self._begun: tuple[float, int, int] | None = None
+
+    def loss(self, report: Any, now: float) -> float | None:
+        """0 to 1, or None while the window is open."""
+        begun = self._begun
+        if begun is not None and now - begun[0] < LOSS_WINDOW_S:
+            return None
+        self._begun = (now, report.highest_sequence, report.packets_lost)
+        if begun is None:
+            return None
+        expected = report.highest_sequence - begun[1]
+        lost = report.packets_lost - begun[2]
+        return min(1.0, max(0.0, lost / expected)) if expected > 0 else None
+
+
+async def _round_trip_s(sender: RTCRtpSender) -> float | None:
+    for stats in (await sender.getStats()).values():
+        if stats.type == "remote-inbound-rtp":
+            seconds: float | None = stats.roundTripTime
+            return seconds
+    return None
+
+
+def pace(sender: RTCRtpSender, *, rate_bps: Callable[[], float]) -> None:
+    """Let *sender*'s packets leave at *rate_bps* at most; what it repeats (RTX) and others do not wait.
+
+    aiortc sends a picture's packets back to back. Spread out, the far end's estimate of the path's jitter is that
+    of the path: at 5 % loss and 25 ms 25 to 29 pictures a second were painted instead of 22 to 26, and the time in
+    gaps was a third to a half (three pairs of runs on a busy machine). After the answer, when *sender* has its
+    transport.
+    """
+    transport = sender.transport
+    send = transport._send_rtp
+    ssrc = sender._ssrc.to_bytes(4, "big")
+    free_at = 0.0
+
+    async def paced(data: bytes) -> None:
+        nonlocal free_at
+        await send(data)
+        if data[8:12] == ssrc:
+            # Afterwards: aiortc stamps a packet (abs-send-time) before it sends it, and one that waited in between
+            # would look to the far end as if the path had held it up.
+            now = time.monotonic()
+            free_at = max(free_at, now - PACE_STEP_S) + 8 * len(data) / rate_bps()
+            if free_at - now > PACE_STEP_S:
+                await asyncio.sleep(min(free_at - now, MAX_PACE_S))
+
+    vars(transport).update(_send_rtp=paced)
+
+
+def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
+    """The name of the codec that both ends have chosen, such as ``H264``; empty before the answer."""
+    codecs = transceiver._codecs
+    return str(codecs[0].name) if codecs else ""
+
+
 def tap_packets(receiver: RTCRtpReceiver, tap: Tap) -> None:
     """Give every RTP packet that *receiver* gets to *tap*, on the loop's thread, instead of to its decoder.
 
@@ -184,25 +304,46 @@ def depayloaded(sequence: int, timestamp: int, payload: bytes) -> RtpPacket:
     return packet
 
 
-def lose_datagrams(loses: Callable[[Direction], bool]) -> None:
+def lose_datagrams(
+    loses: Callable[[Direction], bool], *, delay_s: Callable[[Direction], float] = lambda direction: 0.0
+) -> None:
     """Ask *loses* about every datagram of this process's media sockets, and drop those it wants dropped.
 
-    Everything goes through these three methods of aioice's socket: what arrives, what a connection sends (DTLS,
-    RTP, RTCP), and STUN.
+    The others pass after *delay_s* seconds, in their order as long as that stays the same. Everything goes through
+    these three methods of aioice's socket: what arrives, what a connection sends (DTLS, RTP, RTCP), and STUN.
     """
     protocol = aioice.ice.StunProtocol
     received, sends, sends_stun = protocol.datagram_received, protocol.send_data, protocol.send_stun
 
+    def later(self: Any, direction: Direction, act: Callable[[], None]) -> None:
+        def unless_closed() -> None:
+            if not self.transport.is_closing():
+                act()
+
+        asyncio.get_running_loop().call_later(delay_s(direction), unless_closed)
+
     def datagram_received(self: Any, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if not loses("in"):
+        if loses("in"):
+            return
+        if delay_s("in"):
+            later(self, "in", lambda: received(self, data, addr))
+        else:
             received(self, data, addr)
 
     async def send_data(self: Any, data: bytes, addr: tuple[str, int]) -> None:
-        if not loses("out"):
+        if loses("out"):
+            return
+        if delay_s("out"):
+            later(self, "out", lambda: self.transport.sendto(data, addr))
+        else:
             await sends(self, data, addr)
 
     def send_stun(self: Any, message: Any, addr: tuple[str, int]) -> None:
-        if not loses("out"):
+        if loses("out"):
+            return
+        if delay_s("out"):
+            later(self, "out", lambda: sends_stun(self, message, addr))
+        else:
             sends_stun(self, message, addr)
 
     vars_of = {"datagram_received": datagram_received, "send_data": send_data, "send_stun": send_stun}

@@ -41,8 +41,10 @@ from kiosk.media.call_devices import CallDevices
 from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
 from kiosk.media.seat_sound import SeatSound, in_words
+from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
-from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack, GatedVideoTrack
+from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
+from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
 
 log = logging.getLogger(__name__)
@@ -96,7 +98,22 @@ class SpokenBothWays:
     """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
 
 
-MediaEvent = MediaConnected | MediaFailed | MediaStalled | RemoteAudioStarted | RemoteVideoStarted | SpokenBothWays
+@dataclass(frozen=True)
+class PicturesShed:
+    """The path carries no pictures: the seat gets sound alone (*shed*), or pictures again."""
+
+    shed: bool
+
+
+MediaEvent = (
+    MediaConnected
+    | MediaFailed
+    | MediaStalled
+    | RemoteAudioStarted
+    | RemoteVideoStarted
+    | SpokenBothWays
+    | PicturesShed
+)
 
 
 class MediaSession:
@@ -104,6 +121,7 @@ class MediaSession:
 
     *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
     first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
+    *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
     """
 
     def __init__(
@@ -116,6 +134,7 @@ class MediaSession:
         log_id: str,
         picture: Callable[[av.VideoFrame], None] | None = None,
         relay_only: bool = False,
+        pictures: VideoSource | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
@@ -127,12 +146,13 @@ class MediaSession:
         self._sound: SeatSound | None = None
         self._audible = False
         self._gate = Gate()
+        self._pictures = pictures or VideoSource()
+        self._owns_pictures = pictures is None
         self._sender = new_sender()
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
         self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
-        self._video = GatedVideoTrack(self._gate)
-        devices.route(picture=self._video.deliver, sound=self._audio.deliver)
+        devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
@@ -154,6 +174,7 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
+        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -172,7 +193,7 @@ class MediaSession:
         self._pc.addTrack(self._audio)
         self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
-            self._pc.addTrack(self._video)
+            self._video.offer()
         try:
             async with self._offering, asyncio.timeout(GATHER_TIMEOUT_S):
                 if self._closed:
@@ -198,6 +219,7 @@ class MediaSession:
             raise MediaError(f"the answer cannot be used: no codec in common ({error})") from None
         except Exception as error:  # aiortc's SDP parser raises whatever a malformed line leads it to
             raise MediaError(f"the answer cannot be used: {error or type(error).__name__}") from None
+        self._video.answered()
         self._answered = True
         early, self._early = self._early, []
         for candidate in early:
@@ -236,6 +258,8 @@ class MediaSession:
             self._farewell.cancel()
         self._audio.stop()
         self._video.stop()
+        if self._owns_pictures:
+            await self._pictures.close()
         if self._watching is not None:
             self._watching.cancel()
         try:
@@ -248,6 +272,11 @@ class MediaSession:
             task.cancel()
         ending = [*self._listening, *([self._watching] if self._watching is not None else [])]
         await asyncio.gather(*ending, return_exceptions=True)
+
+    # -- pictures
+
+    def _pictures_shown(self, shown: bool) -> None:
+        self._tell(PicturesShed(not shown))
 
     # -- speech
 

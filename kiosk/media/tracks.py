@@ -50,7 +50,9 @@ class Gate:
         await self._open.wait()
 
 
-class _GatedTrack(MediaStreamTrack):
+class GatedTrack(MediaStreamTrack):
+    """What camera and microphone have in common: nothing is given before the gate opens, nor while not enabled."""
+
     def __init__(self, gate: Gate, enabled: bool) -> None:
         super().__init__()
         self._gate = gate
@@ -79,7 +81,7 @@ class _GatedTrack(MediaStreamTrack):
         await self._enabled.wait()
 
 
-class GatedVideoTrack(_GatedTrack):
+class GatedVideoTrack(GatedTrack):
     """The camera. Holds one frame, the newest: what is late is worth nothing."""
 
     kind = "video"
@@ -109,7 +111,7 @@ class GatedVideoTrack(_GatedTrack):
         return frame
 
 
-class GatedAudioTrack(_GatedTrack):
+class GatedAudioTrack(GatedTrack):
     """The microphone, in blocks of 20 ms with a clock that never stops.
 
     With a *sender* it gives aiortc packets, without one frames that aiortc encodes in its own way.

@@ -21,6 +21,7 @@ from kiosk.bedside.bed_events import (
     KickedOut,
     LinkDown,
     LinkUp,
+    PicturesShed,
     Received,
     Refused,
     Restored,
@@ -319,6 +320,15 @@ def test_a_lost_link_is_shown_and_ends_a_ringing(event: Event, link: Link) -> No
 def test_a_talk_outlives_the_link_but_not_another_device_with_our_name() -> None:
     assert played(*TALKING, LinkDown())[0].call.state is call_events.State.CONNECTED
     assert played(*TALKING, KickedOut())[0].call.state is call_events.State.IDLE
+
+
+def test_a_path_without_pictures_is_told_to_the_seat_and_so_is_its_end() -> None:
+    bed, effects = played(*TALKING, PicturesShed("c1", shed=True))
+    assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=True, video=False, steady=True)
+    _, effects = played(PicturesShed("c1", shed=False), bed=bed)
+    assert sent(effects) == [wire.MediaState(call_id="c1", audio=True, video=True, steady=True)]
+    _, effects = played(PicturesShed("another", shed=True), bed=bed)
+    assert sent(effects) == []
 
 
 def test_what_the_seat_sends_is_told_and_video_may_go_on_as_audio() -> None:

@@ -1,0 +1,133 @@
+"""In Chromium: pictures received over one or more connections, and the codes read in each that is painted."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.async_api import Page
+
+from kiosk.bench.chromium import page_says
+
+FROZEN_OVER_MS = 150.0
+"""W3C's definition (webrtc-stats, freezeCount): a gap this much longer than the usual one."""
+
+WATCH = """async ([sdp, at]) => {
+  const shown = (window.shown ??= []);
+  const video = document.createElement('video');
+  video.autoplay = video.muted = true;
+  document.body.append(video);
+  const pc = new RTCPeerConnection();
+  const one = (shown[at] = { pc, seen: [] });
+  const canvas = new OffscreenCanvas(24, 1);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.imageSmoothingEnabled = false;
+  const code = () => {
+    const row = Math.floor(Math.floor(video.videoHeight / 8) / 2);
+    context.drawImage(video, 0, row, video.videoWidth, 1, 0, 0, 24, 1);  // the nearest: a cell's middle
+    const pixels = context.getImageData(0, 0, 24, 1).data;
+    const bits = Array.from({ length: 24 }, (_, cell) => (pixels[4 * cell + 1] > 128 ? 1 : 0));
+    const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
+    const counter = number(2, 18);
+    let sum = 0;
+    for (let shift = 0; shift < 16; shift += 4) sum += (counter >> shift) & 15;
+    const whole = bits[0] && !bits[1] && !bits[22] && bits[23] && sum % 16 === number(18, 22);
+    return whole ? counter : null;
+  };
+  const painted = (now) => {
+    one.seen.push([now, at === 0 ? code() : null]);
+    video.requestVideoFrameCallback(painted);
+  };
+  video.requestVideoFrameCallback(painted);
+  pc.ontrack = ({ track }) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+  await pc.setRemoteDescription({ type: 'offer', sdp });
+  await pc.setLocalDescription(await pc.createAnswer());
+  await new Promise((done) => {
+    if (pc.iceGatheringState === 'complete') done();
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && done();
+  });
+  return pc.localDescription.sdp;
+}"""
+STATS = """async () => {
+  const reports = await shown[0].pc.getStats();
+  for (const report of reports.values()) {
+    if (report.type === 'inbound-rtp' && report.kind === 'video') {
+      return { ...report, mimeType: reports.get(report.codecId)?.mimeType ?? '' };
+    }
+  }
+  return {};
+}"""
+CLOSE = "() => { shown.forEach(({ pc }) => pc.close()); window.shown = []; document.body.replaceChildren(); }"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the first viewer saw in *seconds*."""
+
+    seconds: float
+    codes_per_s: float
+    frozen_s: float
+    longest_ms: float
+    megabits_per_s: float
+    keyframes: int
+    lost: int
+    codec: str
+
+
+async def watch(page: Page, sdp: str, at: int) -> str:
+    """Show what *sdp* offers as viewer number *at*; returns the answer."""
+    return str(await page.evaluate(WATCH, [sdp, at]))
+
+
+async def seen(page: Page, viewer: int = 0) -> int:
+    """How many pictures *viewer* has painted."""
+    return int(await page.evaluate(f"shown[{viewer}].seen.length"))
+
+
+async def codes_read(page: Page, begin: int, count: int, seconds: float) -> None:
+    """Wait until the first viewer has read *count* codes since picture *begin*. Raises :exc:`KioskError`."""
+    codes = f"new Set(shown[0].seen.slice({begin}).map((one) => one[1]).filter((code) => code !== null)).size"
+    await page_says(page, f"{codes} >= {count}", seconds)
+
+
+async def stats(page: Page) -> dict[str, Any]:
+    """What Chromium counts of the first viewer's pictures."""
+    return dict(await page.evaluate(STATS))
+
+
+async def close(page: Page) -> None:
+    """End all of them."""
+    await page.evaluate(CLOSE)
+
+
+async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: float) -> Shown:
+    """What was seen in the last *seconds*, since *begin* pictures were painted and Chromium counted *before*."""
+    painted: list[tuple[float, int | None]] = (await page.evaluate("shown[0].seen"))[max(0, begin - 1) :]
+    after = await stats(page)
+    times = [at for at, _ in painted]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+
+    def counted(name: str) -> float:
+        return float(after.get(name) or 0) - float(before.get(name) or 0)
+
+    return Shown(
+        seconds,
+        len({code for _, code in painted if code is not None}) / seconds,
+        frozen_ms(gaps, seconds) / 1000,
+        max(gaps, default=seconds * 1000),
+        counted("bytesReceived") * 8 / seconds / 1e6,
+        int(counted("keyFramesDecoded")),
+        int(counted("packetsLost")),
+        str(after.get("mimeType") or ""),
+    )
+
+
+def frozen_ms(gaps: Sequence[float], seconds: float) -> float:
+    """How long the picture stood, of gaps in ms between paintings, within *seconds*."""
+    if not gaps:
+        return seconds * 1000
+    limit = max(3 * statistics.mean(gaps), statistics.mean(gaps) + FROZEN_OVER_MS)
+    return sum(gap for gap in gaps if gap > limit) + max(0.0, seconds * 1000 - sum(gaps) - limit)
