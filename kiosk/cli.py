@@ -196,7 +196,8 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = load(arguments.settings)
     folder: Path = arguments.settings.resolve().parent
     keep_heaps_few()
-    prepare_media(settings.media.interfaces)
+    ca_file = folder / settings.signaling.ca_file if settings.signaling.ca_file else None
+    prepare_media(settings.media.interfaces, ca_file=ca_file)
 
     async def serve() -> int:
         with contextlib.ExitStack() as stack:
@@ -220,7 +221,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 choose_devices(settings, factory=pins),
                 journal=JournalFile(folder / settings.state.folder),
                 user_sig=lambda: read_secret(folder / settings.signaling.user_sig_file),
-                ca_file=folder / settings.signaling.ca_file if settings.signaling.ca_file else None,
+                ca_file=ca_file,
                 watchers=watchers,
             )
             await bedside.run()
@@ -334,6 +335,11 @@ def _desk_settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
                 certificate=str(folder / settings.desk.certificate),
                 private_key=str(folder / settings.desk.private_key),
             ),
+        )
+    if settings.desk.turn_secret_file:
+        secret_file = str(folder / settings.desk.turn_secret_file)
+        settings = msgspec.structs.replace(
+            settings, desk=msgspec.structs.replace(settings.desk, turn_secret_file=secret_file)
         )
     return settings, folder / settings.desk.data
 

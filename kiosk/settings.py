@@ -183,7 +183,10 @@ class Media(_Section, frozen=True, kw_only=True):
     """How media travel."""
 
     ice_servers: tuple[IceServer, ...] = ()
-    """Explicit, empty by default: a public STUN server that does not answer costs 5 s per call."""
+    """Explicit: a public STUN server that does not answer costs seconds. Empty = what the desk names. TURN servers
+    named here get the desk's credentials."""
+    relay_only: bool = False
+    """Whether media go through a TURN server only, never directly."""
     interfaces: tuple[str, ...] = ()
     """Addresses to offer, e.g. ``["10.1.2.3"]``; empty = all but loopback, loopback if there is no other."""
 
@@ -241,6 +244,12 @@ class Desk(_Section, frozen=True, kw_only=True):
     """How long the requests' timelines and the audit log are kept."""
     seats: tuple[Seat, ...] = ()
     ice_servers: tuple[IceServer, ...] = ()
+    """For seats, and for beds whose own ``media.ice_servers`` are empty. Name each way to a TURN
+    server: UDP, TCP, TLS."""
+    turn_secret_file: str = ""
+    """File with the TURN server's ``static-auth-secret``, mode 0600; relative to the settings file."""
+    turn_lifetime: Annotated[float, Meta(ge=600, le=604_800)] = 43_200.0
+    """Seconds a TURN credential lives; it is renewed after half of them."""
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -390,6 +399,12 @@ def _check_together(settings: Settings, *, where: str) -> None:
         raise SettingsError(
             f"{where}: desk.{given} = {shown(getattr(desk, given))}: needs desk.{missing} too; give both or neither"
         )
+    for number, server in enumerate(desk.ice_servers):
+        if server.startswith("turn") and not desk.turn_secret_file:
+            raise SettingsError(
+                f"{where}: desk.ice_servers[{number}] = {shown(server)}: needs desk.turn_secret_file,"
+                " a file with the TURN server's secret"
+            )
     if not desk.overdue <= desk.backup_after <= desk.local_alarm_after:
         raise SettingsError(
             f"{where}: desk.overdue = {desk.overdue:g}, desk.backup_after = {desk.backup_after:g},"

@@ -79,6 +79,7 @@ MEDIA = st.builds(
     settings.Media,
     ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
     interfaces=st.lists(TEXT, max_size=2).map(tuple),
+    relay_only=st.booleans(),
 )
 WAITS = st.lists(st.floats(0, 86_400, exclude_min=True), min_size=3, max_size=3).map(sorted)
 BACKUPS = st.dictionaries(NAMES, NAMES, max_size=3).map(
@@ -109,6 +110,8 @@ DESKS = st.builds(
     history_days=st.integers(1, 36_500),
     seats=SEATS,
     ice_servers=st.lists(ICE_SERVERS, max_size=2).map(tuple),
+    turn_secret_file=st.just("turn_secret"),
+    turn_lifetime=st.floats(600, 604_800),
 )
 
 

@@ -20,6 +20,7 @@ from kiosk.errors import KioskError
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
+from kiosk.media.relays import Relays
 from kiosk.media.session import (
     MediaConnected,
     MediaEvent,
@@ -52,7 +53,8 @@ class CallMedia:
         self,
         devices: Devices,
         *,
-        ice_servers: tuple[str, ...],
+        relays: Relays,
+        relay_only: bool = False,
         video: Video,
         watchers: Watchers,
         report: Callable[
@@ -67,7 +69,7 @@ class CallMedia:
             sound=devices.sound,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
-        self._ice_servers = ice_servers
+        self._relays, self._relay_only = relays, relay_only
         self._watchers = watchers
         self._report = report
         self._video = video
@@ -129,7 +131,8 @@ class CallMedia:
         session = MediaSession(
             call_type=call_type,
             devices=self._devices,
-            ice_servers=self._ice_servers,
+            ice_servers=self._relays.for_a_call(),
+            relay_only=self._relay_only,
             on_event=lambda event: self._media_event(call_id, connection, event),
             log_id=call_id,
             picture=self._watchers.picture,
@@ -215,8 +218,10 @@ class CallMedia:
                 self._watchers.trace("media_connected", call_id)
                 self._report(call_events.MediaUp(call_id, time.monotonic(), connection))
             case MediaFailed():
+                self._relays.doubt()
                 self._report(call_events.MediaDown(call_id, event.why, time.monotonic(), connection))
             case MediaStalled():
+                self._relays.doubt()
                 self._report(call_events.MediaStalled(call_id, event.why, time.monotonic(), connection))
             case SpokenBothWays():
                 self._report(call_events.Spoken(call_id))

@@ -38,6 +38,7 @@ from kiosk.bedside.request_events import LampSign, View
 from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
+from kiosk.media.relays import Relays
 from kiosk.notify import Notifier
 from kiosk.settings import Settings
 from kiosk.signaling import messages as wire
@@ -102,9 +103,11 @@ class Bedside(Listener):
             devices=devices.faults,
         )
         self._keeper = Keeper(journal, report=self._journal_changed, kept=self._kept)
+        self._relays = Relays(settings.media.ice_servers)
         self._media = CallMedia(
             devices,
-            ice_servers=settings.media.ice_servers,
+            relays=self._relays,
+            relay_only=settings.media.relay_only,
             video=settings.video,
             watchers=self._watchers,
             report=self._do,
@@ -153,6 +156,7 @@ class Bedside(Listener):
     def _parts(self) -> dict[str, Part]:
         parts: dict[str, Part] = {f"button {watch.name}": watch.run for watch in self._watches}
         parts["signaling"] = self._signal
+        parts["relays"] = self._relays.run
         every_s = self._notifier.watchdog_s
         if every_s is not None:
             parts["watchdog"] = lambda: self._feed_watchdog(every_s)
@@ -257,6 +261,7 @@ class Bedside(Listener):
     def link_up(self, login: wire.LoginOk) -> wire.Snapshot:
         """Logged in."""
         log.info("- connected to the desk")
+        self._relays.take(login.ice or tuple(wire.IceServer(urls=url) for url in login.ice_servers))
         self._do(bed_events.LinkUp(login.ring_timeout_ms / 1000))
         self._keeper.settle()
         snapshot = self._bed.snapshot(now=time.monotonic())
@@ -280,6 +285,9 @@ class Bedside(Listener):
             log.warning("x the desk says: %s: %s (%s)", message.code, message.message, message.field)
         if type(message) in TRACED:
             self._watchers.trace(TRACED[type(message)])
+        if isinstance(message, wire.IceServers):
+            self._relays.take(message.ice)
+            return
         self._do(bed_events.Received(message))
 
     # -- what follows

@@ -41,9 +41,11 @@ SOUNDING = "--autoplay-policy=no-user-gesture-required"
 
 
 @asynccontextmanager
-async def chromium(folder: Path, *, permission: bool = True, sounding: bool = True) -> AsyncIterator[Browser]:
+async def chromium(
+    folder: Path, *, permission: bool = True, sounding: bool = True, trusts_anybody: bool = False
+) -> AsyncIterator[Browser]:
     """A browser; *permission* grants microphone and camera without asking, *sounding* lets pages sound before the
-    first click. Raises :exc:`KioskError`.
+    first click, *trusts_anybody* takes any certificate. Raises :exc:`KioskError`.
     """
     program = shutil.which("chromium")
     if program is None:
@@ -53,6 +55,8 @@ async def chromium(folder: Path, *, permission: bool = True, sounding: bool = Tr
     arguments = [*QUIET, f"--use-file-for-fake-audio-capture={tone}"]
     if permission:
         arguments.append(GRANTED)
+    if trusts_anybody:
+        arguments.append("--ignore-certificate-errors")
     if sounding:
         arguments.append(SOUNDING)
     async with async_playwright() as playwright:

@@ -17,6 +17,7 @@ from kiosk.desk.audit import Act, Audited
 from kiosk.desk.auditor import Auditor
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Connection, Relay
+from kiosk.desk.turn_credentials import Mint
 from kiosk.desk.writers import Writers
 from kiosk.errors import BadMessage
 from kiosk.settings import Desk
@@ -48,6 +49,7 @@ class DeskParts:
     relay: Relay
     auditor: Auditor
     writers: Writers
+    mint: Mint
 
 
 class PeerSession:
@@ -77,13 +79,16 @@ class PeerSession:
                 heartbeat_ms=round(HEARTBEAT_S * 1000),
                 ring_timeout_ms=round(settings.ring_timeout * 1000),
                 name=(self._seat.name or self._seat.user_id) if self._seat else "",
-                ice_servers=settings.ice_servers,
+                ice_servers=self._parts.mint.without_credentials(),
+                ice=self._ice_servers(),
             )
         )
         self._audit_arrival()
         self._parts.writers.began(now=time.monotonic())
         self._parts.relay.arrive(self._connection, seat=self._seat, call_id=self._login.call_id)
         jobs: list[Callable[[], Awaitable[None]]] = [self._read, self._write, self._beat]
+        if self._parts.mint.renewed_every_s is not None:
+            jobs.append(self._renew)
         self._tasks = [asyncio.create_task(peer.until_it_leaves(job)) for job in jobs]
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -157,6 +162,15 @@ class PeerSession:
         while True:
             await peer.send(self._websocket, await self._connection.outbox.get())
             self._parts.writers.wrote(now=time.monotonic())
+
+    async def _renew(self) -> None:
+        every_s = self._parts.mint.renewed_every_s
+        while every_s is not None:
+            await asyncio.sleep(every_s)
+            self._connection.send(wire.IceServers(ice=self._ice_servers()))
+
+    def _ice_servers(self) -> tuple[wire.IceServer, ...]:
+        return self._parts.mint.servers(self._login.user_id, now=int(time.time()))
 
     async def _beat(self) -> None:
         while True:

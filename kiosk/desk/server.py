@@ -33,10 +33,11 @@ from kiosk.desk.peer_session import DeskParts, PeerSession
 from kiosk.desk.registry import Registry
 from kiosk.desk.relay import Relay
 from kiosk.desk.timeline import Entry, Happened
+from kiosk.desk.turn_credentials import Mint
 from kiosk.desk.writers import Writers
 from kiosk.errors import BadMessage, CredentialError
 from kiosk.notify import Notifier
-from kiosk.settings import Desk
+from kiosk.settings import Desk, read_secret
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
@@ -94,6 +95,8 @@ class DeskServer:
         self._notifier = notifier or Notifier()
         self.writers = Writers()
         self.registry = Registry(settings, data)
+        secret = read_secret(Path(settings.turn_secret_file)) if settings.turn_secret_file else ""
+        self._mint = Mint(settings.ice_servers, settings.turn_lifetime, secret)
         self._data = data
         self.history = History(data / FILE_NAME, days=settings.history_days)
         self.auditor = Auditor(self.history.audit)
@@ -228,7 +231,7 @@ class DeskServer:
             await websocket.accept()
             login = await self._login(websocket)
             if login is not None:
-                parts = DeskParts(self.settings, self.registry, self.relay, self.auditor, self.writers)
+                parts = DeskParts(self.settings, self.registry, self.relay, self.auditor, self.writers, self._mint)
                 await PeerSession(parts, websocket, login).run()
         except (WebSocketDisconnect, OSError):
             pass  # it left while we were greeting it

@@ -7,11 +7,14 @@ Versions are pinned for the same reason.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import aioice.ice
+import aioice.stun
+import aioice.turn
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
@@ -19,6 +22,8 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from kiosk.errors import MediaError
+from kiosk.media.ice_choice import Address
+from kiosk.signaling.messages import IceServer
 
 AUDIO_CAPACITY = 4
 AUDIO_PREFETCH = 0
@@ -46,6 +51,15 @@ MAX_PACE_S = 0.1
 Direction = Literal["in", "out"]
 Tap = Callable[[RtpPacket], None]
 
+SERVER_TIMEOUT_S = 1.0
+"""What a STUN or TURN server may cost an offer; aioice's own is 5 s. Servers known not to answer are not even asked
+(:mod:`kiosk.media.relays`)."""
+PROBE_LIFETIME_S = 60
+"""Of an allocation that is made to see whether a TURN server answers; it is given back at once."""
+
+_reflexive, _relayed = aioice.ice.server_reflexive_candidate, aioice.ice.relayed_candidate
+_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+
 
 def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
     """Gather candidates on *addresses* only, for every connection made from now on in this process.
@@ -59,6 +73,89 @@ def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
         return [address for address in addresses() if (use_ipv6 if ":" in address else use_ipv4)]
 
     aioice.ice.get_host_addresses = get_host_addresses
+
+
+def bound_servers(tls: Callable[[], ssl.SSLContext]) -> None:
+    """Let no STUN or TURN server hold an offer up for more than ``SERVER_TIMEOUT_S``; *tls* is for ``turns:``.
+
+    Holds for every connection made from now on in this process.
+    """
+    global _tls
+    _tls = tls
+
+    async def server_reflexive_candidate(*asked: Any) -> Any:
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            return await _reflexive(*asked)
+
+    async def relayed_candidate(**asked: Any) -> Any:
+        if asked["turn_ssl"]:
+            asked["turn_ssl"] = tls()
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            return await _relayed(**asked)
+
+    vars(aioice.ice).update(
+        server_reflexive_candidate=server_reflexive_candidate, relayed_candidate=relayed_candidate
+    )
+
+
+async def server_answers(address: Address, server: IceServer) -> None:
+    """Return when *server* has given what a call would ask of it; raise whatever went wrong.
+
+    The caller sets a time-out.
+    """
+    if address.way == "stun":
+        await _stun_answers(address)
+        return
+    transport, trying = await aioice.turn.create_turn_endpoint(
+        _Trying,
+        server_addr=(address.host, address.port),
+        username=server.username or None,
+        password=server.credential or None,
+        lifetime=PROBE_LIFETIME_S,
+        ssl=_tls() if address.way == "tls" else None,
+        transport="udp" if address.way == "udp" else "tcp",
+    )
+    transport.close()
+    await trying.given_back
+
+
+class _Trying(asyncio.DatagramProtocol):
+    """The user of an allocation that is only tried."""
+
+    def __init__(self) -> None:
+        self.given_back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.given_back.done():
+            self.given_back.set_result(None)
+
+
+class _Asking(asyncio.DatagramProtocol):
+    """Waits for the answer to one STUN request."""
+
+    def __init__(self) -> None:
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if not self.answered.done():
+            self.answered.set_result(None)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(exc)
+
+
+async def _stun_answers(address: Address) -> None:
+    remote = (address.host, address.port)
+    transport, asking = await asyncio.get_running_loop().create_datagram_endpoint(_Asking, remote_addr=remote)
+    try:
+        request = aioice.stun.Message(
+            message_method=aioice.stun.Method.BINDING, message_class=aioice.stun.Class.REQUEST
+        )
+        transport.sendto(bytes(request))
+        await asking.answered
+    finally:
+        transport.close()
 
 
 class ShortJitterBuffer(JitterBuffer):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import ifaddr
 
 from kiosk.errors import SettingsError
-from kiosk.media.aiortc_private import keep_history, offer_addresses, shorten_audio_buffer
+from kiosk.media.aiortc_private import bound_servers, keep_history, offer_addresses, shorten_audio_buffer
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 
 
-def prepare_media(interfaces: Sequence[str]) -> None:
-    """Set this process up for calls: the addresses to offer, and aiortc's buffers.
+def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> None:
+    """Set this process up for calls: the addresses to offer, the time a server may cost, and aiortc's buffers.
+
+    *ca_file* (PEM) is the authority that TURN servers with TLS are checked by; None = the system's.
 
     *interfaces* are the settings' ``media.interfaces``; empty means every address but loopback and link-local ones,
     and loopback where there is no other. They are looked up anew for each call: a bed starts before its network,
@@ -29,6 +33,7 @@ def prepare_media(interfaces: Sequence[str]) -> None:
         return fixed or local_addresses() or [LOOPBACK]
 
     offer_addresses(addresses)
+    bound_servers(lambda: ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)))
     shorten_audio_buffer()
     keep_history()
     log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))

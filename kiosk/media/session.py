@@ -22,10 +22,12 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCSessionDescription,
 )
+from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
@@ -45,18 +47,20 @@ from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
 from kiosk.media.video_source import VideoSource
-from kiosk.signaling.messages import CallType
+from kiosk.signaling.messages import CallType, IceServer
 
 log = logging.getLogger(__name__)
 
 GATHER_TIMEOUT_S = 6.0
-"""aioice gives a STUN server 5 s; without one gathering takes milliseconds."""
+"""For the whole offer; a server may cost it 1 s (``aiortc_private.py``), and without one it takes milliseconds."""
 CLOSE_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
 """A far end that closes its connection has usually hung up: the desk's word is waited for before it is a fault."""
 MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
+UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
+"""RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
 VOICE_FORMAT = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
 OPUS = "audio/opus"
 """The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
@@ -117,8 +121,9 @@ MediaEvent = (
 class MediaSession:
     """One connection. What *devices* capture is routed to it.
 
-    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. *pictures* is what the
-    bed shows, shared by all sessions that show it; without it the session has its own.
+    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
+    first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
+    *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
     """
 
     def __init__(
@@ -126,10 +131,11 @@ class MediaSession:
         *,
         call_type: CallType,
         devices: CallDevices,
-        ice_servers: Sequence[str],
+        ice_servers: Sequence[IceServer],
         on_event: Callable[[MediaEvent], None],
         log_id: str,
         picture: Callable[[av.VideoFrame], None] | None = None,
+        relay_only: bool = False,
         pictures: VideoSource | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -163,7 +169,11 @@ class MediaSession:
         # unreachable.
         self._pc = RTCPeerConnection(
             RTCConfiguration(
-                iceServers=[RTCIceServer(urls=url) for url in ice_servers],
+                iceServers=[
+                    RTCIceServer(server.urls, server.username or None, server.credential or None)
+                    for server in ice_servers
+                ],
+                iceTransportPolicy=RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL,
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
@@ -209,8 +219,12 @@ class MediaSession:
             return
         if len(sdp) > MAX_SDP_BYTES:
             raise MediaError(f"the answer has {len(sdp)} bytes; at most {MAX_SDP_BYTES} are allowed")
+        if "a=fingerprint:" not in sdp:
+            raise MediaError("the answer names no key (a=fingerprint): refused, as RFC 8827 demands")
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
+        except OperationError as error:
+            raise MediaError(f"the answer cannot be used: no codec in common ({error})") from None
         except Exception as error:  # aiortc's SDP parser raises whatever a malformed line leads it to
             raise MediaError(f"the answer cannot be used: {error or type(error).__name__}") from None
         self._video.answered()
@@ -315,6 +329,8 @@ class MediaSession:
         elif state == "failed":
             if self._was_connected:
                 self._tell(MediaStalled("the path to the seat is lost"))
+            elif any(sender.transport.state == "failed" for sender in self._pc.getSenders()):
+                self._tell(MediaFailed(UNTRUSTED))  # the path is there; DTLS refused what came through it
             else:
                 self._tell(MediaFailed("no path to the seat was found"))
         elif state == "closed" and self._farewell is None:

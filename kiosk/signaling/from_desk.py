@@ -21,6 +21,7 @@ from kiosk.signaling.vocabulary import (
     EndReason,
     ErrorCode,
     Fence,
+    IceServer,
     Label,
     Millis,
     OpenRequest,
@@ -43,6 +44,15 @@ class LoginOk(Message, tag="login_ok", frozen=True, kw_only=True):
     ring_timeout_ms: Millis = 30_000
     name: Label = ""
     ice_servers: tuple[str, ...] = ()
+    """For ends that do not know ``ice`` yet: the servers that need no credential."""
+    ice: tuple[IceServer, ...] = ()
+    """The servers to use; :class:`IceServers` renews them before they expire."""
+
+
+class IceServers(Message, tag="ice_servers", frozen=True, kw_only=True):
+    """From the next media connection on use these servers: the credentials of the older ones will expire."""
+
+    ice: tuple[IceServer, ...] = ()
 
 
 class Ping(Message, tag="ping", frozen=True, kw_only=True):

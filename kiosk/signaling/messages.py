@@ -29,6 +29,7 @@ from kiosk.signaling.from_desk import (
     CallEnded,
     Calling,
     Fault,
+    IceServers,
     IncomingCall,
     KickedOut,
     LocalAlarm,
@@ -86,6 +87,7 @@ from kiosk.signaling.vocabulary import (
     EndReason,
     ErrorCode,
     Fence,
+    IceServer,
     Label,
     Millis,
     OpenRequest,
@@ -162,6 +164,7 @@ ToKiosk = (
     | Quality
     | SwitchToAudio
     | MediaStalled
+    | IceServers
 )
 ToSeat = (
     LoginOk
@@ -181,4 +184,5 @@ ToSeat = (
     | Quality
     | SwitchToAudio
     | Rebuild
+    | IceServers
 )

@@ -138,6 +138,17 @@ class ErrorCode(enum.StrEnum):
     VERSION = "version"
 
 
+class IceServer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A STUN or TURN server, in the form in which a browser's ``RTCPeerConnection`` takes it."""
+
+    urls: Annotated[str, Meta(max_length=300, description="one URL, such as turn:10.1.2.3:3478?transport=tcp")]
+    username: Annotated[str, Meta(max_length=128)] = ""
+    credential: Annotated[str, Meta(max_length=128)] = ""
+
+    def __repr__(self) -> str:
+        return f"IceServer(urls={self.urls!r}, …)"
+
+
 class BedInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The place a kiosk serves. No patient names, ever."""
 

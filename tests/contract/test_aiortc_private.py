@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aioice.ice
+import aioice.turn
 import aiortc.jitterbuffer
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
@@ -33,6 +34,7 @@ from aiortc.rtp import (
 from aiortc.sdp import SessionDescription
 
 from kiosk.errors import MediaError
+from kiosk.media import aiortc_private
 from kiosk.media.aiortc_private import (
     AUDIO_CAPACITY,
     AUDIO_PREFETCH,
@@ -406,6 +408,37 @@ async def test_peers_whose_datagrams_are_lost_do_not_connect(direction: str) -> 
     connecting.cancel()
     await asyncio.gather(connecting, return_exceptions=True)
     await asyncio.gather(near.close(), far.close())
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("server_reflexive_candidate", ["protocol", "stun_server"]),
+        (
+            "relayed_candidate",
+            [
+                *("component", "hide_related_address", "protocol_factory", "turn_server"),
+                *("turn_username", "turn_password", "turn_ssl", "turn_transport"),
+            ],
+        ),
+    ],
+)
+def test_aioice_asks_servers_through_these_functions(name: str, asked: list[str]) -> None:
+    function: Any = {
+        "server_reflexive_candidate": aiortc_private._reflexive,
+        "relayed_candidate": aiortc_private._relayed,
+    }[name]
+    named(aioice.ice, name)
+    assert parameters(function) == asked, f"aioice.ice.{name} takes other arguments now"
+    assert name in aioice.Connection.get_component_candidates.__code__.co_names, (
+        f"aioice looks {name} up no more: a dead server would cost an offer 5 s"
+    )
+
+
+def test_a_turn_endpoint_is_made_as_we_make_it() -> None:
+    made = parameters(named(aioice.turn, "create_turn_endpoint"))
+    assert made[:4] == ["protocol_factory", "server_addr", "username", "password"]
+    assert {"lifetime", "ssl", "transport"} <= set(made)
 
 
 async def meet(near: aioice.Connection, far: aioice.Connection) -> None:

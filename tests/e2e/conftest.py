@@ -234,9 +234,12 @@ SignIn = Callable[..., Any]
 def sign_in(hospital: Hospital, browser: Browser) -> SignIn:
     """Sign a nurse in by link; the seat is ready when it returns."""
 
-    async def signed_in(user_id: str = "nurse-1", *, expect_state: str = "free", **context: Any) -> Seat:
+    async def signed_in(
+        user_id: str = "nurse-1", *, expect_state: str = "free", before: str = "", **context: Any
+    ) -> Seat:
         assert hospital.desk is not None
         opened = await browser.new_context(**({"locale": "en-GB"} | context))
+        await opened.add_init_script(before)
         page = await opened.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

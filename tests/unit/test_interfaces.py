@@ -17,7 +17,8 @@ from kiosk.media.interfaces import LOOPBACK, local_addresses, prepare_media
 
 @pytest.fixture(autouse=True)
 def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
+    for name in ("get_host_addresses", "relayed_candidate", "server_reflexive_candidate"):
+        monkeypatch.setattr(aioice.ice, name, getattr(aioice.ice, name))
     monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", vars(aiortc.rtcrtpreceiver)["JitterBuffer"])
 
 

@@ -96,7 +96,12 @@ EXAMPLES: list[wire.Message] = [
     wire.TakeRequest(request_id="r1"),
     wire.CallBed(id="9", bed_user="bed-1", call_type=CallType.VIDEO),
     wire.FindBeds(text="301"),
-    wire.LoginOk(user_id="bed-1", role="kiosk", ice_servers=("stun:10.0.0.1",)),
+    wire.LoginOk(
+        user_id="bed-1", role="kiosk", ice_servers=("stun:10.0.0.1",), ice=(wire.IceServer(urls="stun:10.0.0.1"),)
+    ),
+    wire.IceServers(
+        ice=(wire.IceServer(urls="turns:10.0.0.1:5349", username="1700000000:bed-1", credential="s3"),)
+    ),
     wire.Ping(),
     wire.Ack(id="7"),
     wire.Fault(id="7", code=ErrorCode.STALE_CALL, message="over", field="call_id", call_id="c1"),

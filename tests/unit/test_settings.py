@@ -238,6 +238,14 @@ def test_a_certificate_needs_its_key_and_a_key_its_certificate() -> None:
     loads('desk.certificate = "a.pem"\ndesk.private_key = "a.key"')
 
 
+@pytest.mark.parametrize("server", ["turn:10.1.2.3", "turns:desk:443?transport=tcp"])
+def test_a_turn_server_of_the_desk_needs_the_secret_it_shares_with_it(server: str) -> None:
+    said = refusal(f'desk.ice_servers = ["stun:10.1.2.3", "{server}"]')
+    assert f'desk.ice_servers[1] = "{server}": needs desk.turn_secret_file' in said
+    loads(f'desk.ice_servers = ["{server}"]\ndesk.turn_secret_file = "turn_secret"')
+    loads('desk.ice_servers = ["stun:10.1.2.3"]')
+
+
 @pytest.mark.parametrize("table", ['"ward-3" = 7', '"ward 3" = "a"', '"ward-3" = "a b"'])
 def test_a_backup_group_that_is_no_group_is_refused_with_what_is_allowed(table: str) -> None:
     said = refusal(f"[desk.backup_groups]\n{table}")

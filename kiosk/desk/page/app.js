@@ -99,7 +99,7 @@ function wentUp(login) {
     status(() => say("fault_unknown_seat"), true);
     return signOut();
   }
-  call.iceServers = login.ice_servers;
+  call.iceServers = login.ice;
   choiceTold = false;
   ticket.name = login.name;
   drawWho();
@@ -190,6 +190,7 @@ const RECEIVED = {
   media_state: (message) => call.farMedia(message),
   quality: (message) => call.farQuality(message),
   rebuild: (message) => call.rebuild(message),
+  ice_servers: ({ ice }) => (call.iceServers = ice),
   switch_to_audio: (message) => call.farSwitchedToAudio(message),
   fault: (message) => {
     if (message.field === "request_id") overdue.stopTaking();

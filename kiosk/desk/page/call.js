@@ -114,7 +114,7 @@ export class Call {
 
   async answer({ call_id, sdp }) {
     const pc = (this.pc = new RTCPeerConnection({
-      iceServers: this.iceServers.map((urls) => ({ urls })), bundlePolicy: "max-bundle" }));
+      iceServers: this.iceServers, bundlePolicy: "max-bundle" }));
     const { connection, remote } = this;
     pc.ontrack = ({ track, receiver }) => {
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
