@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from kiosk.bench.chromium import READ_CODE, chromium
 from tests.e2e.conftest import Hospital, Seat, SignIn
@@ -48,6 +48,20 @@ async def test_a_short_stall_heals_by_itself(hospital: Hospital, sign_in: SignIn
     await both_hear_and_see(hospital, seat)
     assert "onConnectionLost" not in hospital.bed.told()
     assert hospital.bed.shown()[-1] == "talking"
+
+
+async def test_a_path_too_weak_for_pictures_carries_sound_and_later_pictures_again(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    seat = await talk(hospital, sign_in)
+    await both_hear_and_see(hospital, seat)
+    hospital.bed.press("media lose 0.6")
+    await seat.says("stage-words", "No picture from the bed")
+    await asyncio.gather(seat.hears_the_bed(), hospital.bed_hears_the_seat())
+    await hospital.bed.shows("talking")
+    hospital.bed.press("media pass")
+    await expect(seat.by("stage-words")).to_be_hidden(timeout=60_000)
+    await both_hear_and_see(hospital, seat)
 
 
 @pytest.mark.parametrize("stall", ["stall", "stall-in", "stall-out"])

@@ -46,7 +46,7 @@ export default {
   no_picture: "No picture from the bed. Its camera: {fault}",
   at_the_bed: "At the bed: {faults}",
   far_mic_off: "The patient's microphone is off or missing.",
-  far_camera_off: "The patient's camera is off or missing.",
+  far_camera_off: "No picture from the bed: its camera is off or missing, or the connection is too weak for one.",
   own_muted: "You are muted. The patient does not hear you.",
   quality_is: "Connection: {word}",
   quality_is_here: "Connection: {word} – what arrives here",

@@ -46,7 +46,7 @@ export default {
   no_picture: "没有床旁画面。摄像头：{fault}",
   at_the_bed: "床旁设备：{faults}",
   far_mic_off: "患者的麦克风已关闭或不可用。",
-  far_camera_off: "患者的摄像头已关闭或不可用。",
+  far_camera_off: "没有床旁画面：摄像头已关闭或不可用，或网络太弱无法传送画面。",
   own_muted: "您已静音，患者听不到您。",
   quality_is: "连接质量：{word}",
   quality_is_here: "连接质量：{word}（本席位接收）",
