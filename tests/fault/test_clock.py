@@ -24,7 +24,9 @@ READS_THE_WALL_CLOCK = {
     "desk/auditor.py": "what is entered is dated",
     "desk/certificate.py": "certificates are dated",
     "desk/doors.py": "tickets and codes are dated",
+    "desk/peer_session.py": "credentials of the TURN server are dated",
     "desk/relay.py": "fencing numbers rise also across restarts; once, at the start",
+    "media/call_sound.py": "the night has its volume",
     "desk/server.py": "tickets are dated; at the login only",
 }
 """Nothing here waits. Who adds a file says why; a wait is by ``time.monotonic`` or the event loop's clock."""
