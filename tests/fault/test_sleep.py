@@ -25,7 +25,7 @@ async def test_while_the_bed_sleeps_the_desk_shows_it_offline_and_the_request_st
     async with processes_running(tmp_path) as ward, ward.seat() as seat:
         ward.bed.hand("call tap")
         before = await seat.sees(online=True)
-        # The finger lives in the bed's process: put to sleep with it in mid-bounce, its contact is open for so long.
+        # The finger lives in the bed's process: asleep with it in mid-bounce, its contact is open for so long.
         ward.bed.hand("lifted")
         log = tmp_path / "bed.log"
         await until(lambda: "no button 'lifted'" in log.read_text(), "the tap is over")
