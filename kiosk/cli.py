@@ -208,6 +208,7 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.latency_trace:
                 table = stack.enter_context(LatencyTable())
                 watchers.trace = both(watchers.trace, table.note)
+                watchers.took = table.took
             pins = None
             if arguments.hand:
                 if not settings.buttons.simulated:

@@ -67,6 +67,7 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
+            took=watchers.took,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._relays, self._relay_only = relays, relay_only
@@ -137,12 +138,18 @@ class CallMedia:
             log_id=call_id,
             picture=self._watchers.picture,
             pictures=self._pictures,
+            took=self._watchers.took,
         )
         self._session, self._connection = session, connection
         self._spawn(self._offer(session, call_id, connection))
 
     def _make_pictures(self) -> VideoSource:
-        return VideoSource(fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None)
+        return VideoSource(
+            fps=self._video.fps,
+            rotation=self._video.rotation,
+            makers=self._makers or None,
+            took=self._watchers.took,
+        )
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None

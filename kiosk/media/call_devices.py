@@ -9,6 +9,7 @@ captured goes to whichever connection was routed last, so that a rebuilt one goe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.sound import Block, OnBlock, OnFault
 from kiosk.hardware.speaker import Source, Speaker
 from kiosk.media.call_sound import CallSound
+from kiosk.media.stages import Stage, Took, nobody
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -49,7 +51,10 @@ DeviceEvent = DeviceOpened | DeviceFault
 
 
 class CallDevices:
-    """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
+    """What the bed has of the three. *tell* is called on the loop, when a device's state changes.
+
+    *took* is told on the microphone's thread how long each block took (:mod:`kiosk.media.stages`).
+    """
 
     def __init__(
         self,
@@ -60,7 +65,9 @@ class CallDevices:
         tell: Callable[[DeviceEvent], None],
         sound: CallSound | None = None,
         reopen_s: float = REOPEN_S,
+        took: Took = nobody,
     ) -> None:
+        self._took = took
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
@@ -139,7 +146,10 @@ class CallDevices:
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
-        self._sound(self._call_sound.captured(block, self._microphone.delay_s))
+        delay_s, began = self._microphone.delay_s, time.monotonic()
+        made = self._call_sound.captured(block, delay_s)
+        self._took(Stage.SOUND_PROCESSED, delay_s + time.monotonic() - began)
+        self._sound(made)
 
     def _open_microphone(self, told: OnFault) -> None:
         assert self._microphone is not None

@@ -19,8 +19,9 @@ from kiosk.hardware.sound import BLOCK_S, SAMPLE_RATE, Block
 from kiosk.hardware.speaker import SILENCE
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.opus_decoder import new_decoder
-from kiosk.media.playout_words import Arrived, Report
+from kiosk.media.playout_words import Arrived, Decode, Report, Step
 from kiosk.media.received_sound import ReceivedSound
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ class SeatSound:
     *heard* is called on the loop with each block's level in dB full scale.
     """
 
-    def __init__(self, devices: CallDevices, *, heard: Callable[[float], None]) -> None:
+    def __init__(self, devices: CallDevices, *, heard: Callable[[float], None], took: Took = nobody) -> None:
         self._loop = asyncio.get_running_loop()
         self._devices = devices
         self._heard = heard
-        self._sound = ReceivedSound(new_decoder())
+        self._took = took
+        self._sound = ReceivedSound(new_decoder(), watch=self._watched)
         self._pulled_at = time.monotonic()
         self._failed = False
 
@@ -63,6 +65,10 @@ class SeatSound:
                 self._pull_for_an_idle_device()
         finally:
             self._devices.starve(self._pull)
+
+    def _watched(self, step: Step, at: float) -> None:
+        if isinstance(step, Decode):
+            self._took(Stage.SOUND_PLAYED, at - step.arrived_at)
 
     def _pull_for_an_idle_device(self) -> None:
         idle_s = time.monotonic() - self._pulled_at

@@ -45,6 +45,7 @@ from kiosk.media.quality import Totals
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
+from kiosk.media.stages import Took, nobody
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
@@ -124,6 +125,7 @@ class MediaSession:
     *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
     first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
     *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
+    *took* is told how long each stage took (:mod:`kiosk.media.stages`).
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class MediaSession:
         picture: Callable[[av.VideoFrame], None] | None = None,
         relay_only: bool = False,
         pictures: VideoSource | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
@@ -144,17 +147,18 @@ class MediaSession:
         self._on_event = on_event
         self.log_id = log_id
         self._picture = picture
+        self._took = took
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
         self._frames = 0
         self._gate = Gate()
-        self._pictures = pictures or VideoSource()
+        self._pictures = pictures or VideoSource(took=took)
         self._owns_pictures = pictures is None
         self._sender = new_sender()
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
+        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender, took=took)
         devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
@@ -177,7 +181,9 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
-        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
+        self._video = SentPictures(
+            self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id, took=took
+        )
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -383,7 +389,7 @@ class MediaSession:
     async def _play_audio(self, track: MediaStreamTrack) -> None:
         """Until the track ends; its packets are tapped, so it gives nothing but its end."""
         receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
-        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
+        self._sound = SeatSound(self._devices, heard=self._heard_from_seat, took=self._took)
         tap_packets(receiver, self._sound.take)
         playing = self._loop.create_task(self._sound.play())
         try:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE
 from kiosk.media.opus_sender import OpusSender
+from kiosk.media.stages import Stage, Took, nobody
 
 VIDEO_CLOCK = 90_000
 AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
@@ -126,29 +127,38 @@ class GatedAudioTrack(GatedTrack):
         enabled: bool = True,
         meter: Callable[[NDArray[np.int16]], None] | None = None,
         sender: OpusSender | None = None,
+        took: Took = nobody,
     ) -> None:
         super().__init__(gate, enabled)
         self._meter = meter
         self._sender = sender
-        self._blocks: deque[NDArray[np.int16]] = deque(maxlen=MAX_WAITING_BLOCKS)
+        self._took = took
+        self._blocks: deque[tuple[NDArray[np.int16], float]] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._arrived = asyncio.Event()
         self._pts = 0
         self._sent_at: float | None = None
+        self._given_at: float | None = None
 
     def deliver(self, block: NDArray[np.int16]) -> None:
         """Take *block* (960 samples). Any thread; the array may be used again by its owner."""
-        copied = block.copy()
-        self._cross(lambda: self._take(copied))
+        copied, at = block.copy(), time.monotonic()
+        self._cross(lambda: self._take(copied, at))
 
-    def _take(self, block: NDArray[np.int16]) -> None:
+    def _take(self, block: NDArray[np.int16], at: float) -> None:
         if self._gate.is_open:
-            self._blocks.append(block)
+            self._blocks.append((block, at))
             self._arrived.set()
 
     async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
-        """The next block, or silence when the microphone stalls (aiortc's reader)."""
+        """The next block, or silence when the microphone stalls.
+
+        aiortc's reader, which asks when it has sent the one before.
+        """
+        given_at, self._given_at = self._given_at, None
+        if given_at is not None:
+            self._took(Stage.SOUND_SENT, time.monotonic() - given_at)
         await self._may_send()
-        block = await self._next_block()
+        block, at = await self._next_block()
         now = time.monotonic()
         if self._sent_at is not None and now - self._sent_at > 2 * STARVED_S:
             # The track was held back: the far end must not play the gap's length late.
@@ -160,6 +170,8 @@ class GatedAudioTrack(GatedTrack):
         made.pts = self._pts
         made.time_base = AUDIO_TIME_BASE
         self._pts += BLOCK_SAMPLES
+        self._given_at = time.monotonic()
+        self._took(Stage.SOUND_ENCODED, self._given_at - at)
         return made
 
     async def _made_of(self, block: NDArray[np.int16]) -> av.AudioFrame | av.Packet[av.stream.Stream]:
@@ -169,12 +181,12 @@ class GatedAudioTrack(GatedTrack):
         frame.sample_rate = SAMPLE_RATE
         return frame
 
-    async def _next_block(self) -> NDArray[np.int16]:
+    async def _next_block(self) -> tuple[NDArray[np.int16], float]:
         try:
             async with asyncio.timeout(STARVED_S if self._sent_at is None else BLOCK_S + STARVED_S):
                 while not self._blocks:
                     self._arrived.clear()
                     await self._arrived.wait()
         except TimeoutError:
-            return np.zeros(BLOCK_SAMPLES, np.int16)
+            return np.zeros(BLOCK_SAMPLES, np.int16), time.monotonic()
         return self._blocks.popleft()

@@ -25,6 +25,7 @@ from kiosk.media import rate_control
 from kiosk.media.encoders import CLOCK, SOFTWARE, Encoded, Encoder, MakeEncoder, Shape, VideoCodec
 from kiosk.media.picture_shape import Rotation, Turning, scaled
 from kiosk.media.rate_control import Picture, Report, Target
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,18 @@ class VideoSource:
     """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise."""
 
     def __init__(
-        self, *, fps: int = 30, rotation: Rotation = 0, makers: dict[VideoCodec, MakeEncoder] | None = None
+        self,
+        *,
+        fps: int = 30,
+        rotation: Rotation = 0,
+        makers: dict[VideoCodec, MakeEncoder] | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rotation = rotation
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
+        self._took = took
         self._control = rate_control.begin(Picture(NOMINAL.width, NOMINAL.height, fps))
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
@@ -182,6 +189,7 @@ class VideoSource:
         self._call(resize)
 
     def _cross(self, encoding: _Encoding, encoded: Encoded) -> None:
+        self._took(Stage.PICTURE_ENCODED, time.monotonic() - encoded.pts / CLOCK)
         self._call(lambda: self._fan_out(encoding, encoded))
 
     def _call(self, act: Callable[[], None]) -> None:
