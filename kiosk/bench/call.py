@@ -37,12 +37,12 @@ from kiosk.demo.ward import Ward
 from kiosk.errors import BudgetMissed
 from kiosk.media.simulated_loss import SimulatedLoss
 
-CALLS, QUICK_CALLS = 25, 8
-LATE_CALLS, QUICK_LATE_CALLS = 20, 5
+CALLS, QUICK_CALLS = 25, 6
+LATE_CALLS, QUICK_LATE_CALLS = 20, 3
 FAR_CALLS, QUICK_FAR_CALLS = 10, 3
 CANCELS, QUICK_CANCELS = 20, 4
 RESTARTS, QUICK_RESTARTS = 5, 2
-BASELINE_CALLS, QUICK_BASELINE_CALLS = 20, 4
+BASELINE_CALLS, QUICK_BASELINE_CALLS = 20, 3
 WARM_UP_CALLS = 1
 """A browser's first call is slower; the seat page is warmed by its sign-in, but codecs are not."""
 SETTLE_S = 1.0
