@@ -3,6 +3,9 @@
 Threads: packets come on the loop's thread. The speaker's thread pulls its blocks itself, at the device's own pace;
 each block's level crosses back to the loop. When no device pulls (there is none, it hangs, it is being opened) the
 loop does, and gives the blocks to the speaker's queue: speech is still noticed, and a hanging device is still told.
+
+A fault of ours in the playout costs a block of silence, and what was waiting: it begins anew. One that comes again
+and again makes the sound :attr:`SeatSound.broken`, and the connection is rebuilt (:mod:`kiosk.media.session`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.2
 """A device that has not pulled for so long does not: its own buffer holds 60 ms."""
 LOOK_S = 0.1
+NEW_BEGINNINGS = 3
+"""Of the playout in one connection: what ails it after them is not its state."""
 
 
 class SeatSound:
@@ -41,7 +46,9 @@ class SeatSound:
         self._heard = heard
         self._sound = ReceivedSound(new_decoder())
         self._pulled_at = time.monotonic()
-        self._failed = False
+        self._begun_anew = 0
+        self.broken = False
+        """Nothing is played any more: the playout fails, however often it begins anew."""
 
     @property
     def report(self) -> Report:
@@ -49,10 +56,12 @@ class SeatSound:
         return self._sound.report
 
     def take(self, packet: RtpPacket) -> None:
-        """Take an RTP packet of Opus, which has arrived just now."""
-        self._sound.take(
-            Arrived(packet.ssrc, packet.sequence_number, packet.timestamp, time.monotonic(), packet.payload)
-        )
+        """Take an RTP packet of Opus, which has arrived just now. Never raises: the connection would end by it."""
+        arrived = Arrived(packet.ssrc, packet.sequence_number, packet.timestamp, time.monotonic(), packet.payload)
+        try:
+            self._sound.take(arrived)
+        except Exception:
+            self._begin_anew()
 
     async def play(self) -> None:
         """Let the speaker play it until cancelled."""
@@ -80,15 +89,24 @@ class SeatSound:
         try:
             block = self._sound.pull(at=time.monotonic())
         except Exception:
-            if not self._failed:
-                self._failed = True
-                log.exception("x received sound cannot be played")
+            self._begin_anew()
             return SILENCE
         try:
             self._loop.call_soon_threadsafe(self._heard, rms_dbfs(block))
         except RuntimeError:
             return SILENCE  # the loop is closed: the process is ending
         return block
+
+    def _begin_anew(self) -> None:
+        if self.broken:
+            return
+        if self._begun_anew == NEW_BEGINNINGS:
+            self.broken = True
+            log.error("x received sound cannot be played", exc_info=True)
+            return
+        self._begun_anew += 1
+        log.warning("x the playout of received sound failed and begins anew", exc_info=True)
+        self._sound = ReceivedSound(new_decoder())
 
 
 def in_words(report: Report) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
+import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,6 +214,25 @@ async def send(sound: SeatSound, packets: Sequence[bytes]) -> None:
         await asyncio.sleep(max(0.0, began + (number + 1) * PACKET_S - loop.time()))
 
 
+@contextlib.asynccontextmanager
+async def heard_by(
+    heard: Callable[[float], None], speaker: SimulatedSpeaker | None = None
+) -> AsyncIterator[SeatSound]:
+    """A seat's sound while a speaker plays it."""
+    devices = CallDevices(
+        camera=None, microphone=None, speaker=speaker or SimulatedSpeaker(), tell=lambda event: None
+    )
+    devices.open(video=False)
+    sound = SeatSound(devices, heard=heard)
+    playing = asyncio.create_task(sound.play())
+    try:
+        yield sound
+    finally:
+        playing.cancel()
+        await asyncio.gather(playing, return_exceptions=True)
+        await devices.close()
+
+
 async def test_the_speaker_pulls_what_it_plays_and_each_blocks_level_is_told_on_the_loop(
     packets: list[bytes],
 ) -> None:
@@ -271,7 +293,27 @@ async def test_a_rebuilt_connections_sound_goes_on_when_the_older_one_ends() -> 
     await devices.close()
 
 
-async def test_a_fault_of_ours_is_silence_and_is_logged_once(
+@pytest.mark.parametrize("fails", ["take", "pull"])
+async def test_a_playout_that_fails_begins_anew_and_speech_is_heard(
+    packets: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
+) -> None:
+    works, failures = getattr(ReceivedSound, fails), itertools.count()
+
+    def fails_once(self: ReceivedSound, *asked: Any, **more: Any) -> Any:
+        if next(failures) == 0:
+            raise ZeroDivisionError
+        return works(self, *asked, **more)
+
+    monkeypatch.setattr(ReceivedSound, fails, fails_once)
+    levels: list[float] = []
+    async with heard_by(levels.append) as sound:
+        await send(sound, packets[20:120])
+        await until(lambda: max(levels) > -40, "speech is heard")
+        assert not sound.broken
+    assert caplog.text.count("begins anew") == 1
+
+
+async def test_a_playout_that_always_fails_is_broken_and_the_device_goes_on_in_silence(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(self: ReceivedSound, *, at: float, samples: int = 0) -> Block:
@@ -279,15 +321,11 @@ async def test_a_fault_of_ours_is_silence_and_is_logged_once(
 
     monkeypatch.setattr(ReceivedSound, "pull", broken)
     speaker = SimulatedSpeaker()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    sound = SeatSound(devices, heard=lambda level: None)
-    playing = asyncio.create_task(sound.play())
-    devices.open(video=False)
-    await until(lambda: len(speaker.recent()) > SAMPLE_RATE // 4, "the device goes on")
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    await devices.close()
-    assert caplog.text.count("received sound cannot be played") == 1
+    async with heard_by(lambda level: None, speaker) as sound:
+        await until(lambda: len(speaker.recent()) > SAMPLE_RATE // 4, "the device goes on")
+        assert sound.broken
+    assert caplog.text.count("begins anew") == 3
+    assert caplog.text.count("cannot be played") == 1
 
 
 def test_nothing_received_is_said_so() -> None:
