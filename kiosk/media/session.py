@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -34,7 +32,6 @@ from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.sound import SAMPLE_RATE
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
@@ -45,9 +42,34 @@ from kiosk.media.quality import Totals
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
+from kiosk.media.session_events import (
+    MediaConnected,
+    MediaEvent,
+    MediaFailed,
+    MediaStalled,
+    PicturesShed,
+    RemoteAudioStarted,
+    RemoteVideoStarted,
+    SpokenBothWays,
+)
+from kiosk.media.session_sdp import check_answer, with_fec
 from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
+
+__all__ = [
+    "AUDIBLE_DBFS",
+    "UNTRUSTED",
+    "MediaConnected",
+    "MediaEvent",
+    "MediaFailed",
+    "MediaSession",
+    "MediaStalled",
+    "PicturesShed",
+    "RemoteAudioStarted",
+    "RemoteVideoStarted",
+    "SpokenBothWays",
+]
 
 log = logging.getLogger(__name__)
 
@@ -56,66 +78,12 @@ GATHER_TIMEOUT_S = 6.0
 CLOSE_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
 """A far end that closes its connection has usually hung up: the desk's word is waited for before it is a fault."""
-MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
 """RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
-VOICE_FORMAT = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
 OPUS = "audio/opus"
 """The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
-
-
-@dataclass(frozen=True)
-class MediaConnected:
-    """ICE and DTLS are done."""
-
-
-@dataclass(frozen=True)
-class MediaFailed:
-    """The connection cannot be made, or the seat closed it."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class MediaStalled:
-    """Connected once, and nothing comes any more (:mod:`kiosk.media.liveness`), or it cannot be played."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class RemoteAudioStarted:
-    """The first audible sound of the seat has arrived."""
-
-
-@dataclass(frozen=True)
-class RemoteVideoStarted:
-    """The first picture of the seat has been decoded."""
-
-
-@dataclass(frozen=True)
-class SpokenBothWays:
-    """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
-
-
-@dataclass(frozen=True)
-class PicturesShed:
-    """The path carries no pictures: the seat gets sound alone (*shed*), or pictures again."""
-
-    shed: bool
-
-
-MediaEvent = (
-    MediaConnected
-    | MediaFailed
-    | MediaStalled
-    | RemoteAudioStarted
-    | RemoteVideoStarted
-    | SpokenBothWays
-    | PicturesShed
-)
 
 
 class MediaSession:
@@ -217,10 +185,7 @@ class MediaSession:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
         if self._closed:
             return
-        if len(sdp) > MAX_SDP_BYTES:
-            raise MediaError(f"the answer has {len(sdp)} bytes; at most {MAX_SDP_BYTES} are allowed")
-        if "a=fingerprint:" not in sdp:
-            raise MediaError("the answer names no key (a=fingerprint): refused, as RFC 8827 demands")
+        check_answer(sdp)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except OperationError as error:
@@ -413,23 +378,6 @@ class MediaSession:
                 self._tell(RemoteVideoStarted())
             if self._picture is not None:
                 self._picture(frame)
-
-
-def with_fec(sdp: str) -> str:
-    """*sdp*, in which the far end is asked for mono with in-band FEC and told that it gets mono (RFC 7587 §7).
-
-    aiortc has no word for it.
-    """
-    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", rf"\1a=fmtp:\2 {VOICE_FORMAT}\r\n", sdp)
-
-
-def mono(frame: Any) -> NDArray[np.int16]:
-    """The samples of a decoded Opus frame (packed stereo, 16 bit, 48 kHz) as one channel."""
-    samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).astype(np.int32)
-    if frame.sample_rate != SAMPLE_RATE:
-        raise MediaError(f"sound of {frame.sample_rate} Hz instead of {SAMPLE_RATE}")
-    mixed: NDArray[np.int16] = samples.mean(axis=1).astype(np.int16)
-    return mixed
 
 
 async def _until_ended(listening: Any) -> None:
