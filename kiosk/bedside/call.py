@@ -42,9 +42,7 @@ from dataclasses import replace
 from kiosk.bedside.call_events import (
     Accept,
     Accepted,
-    AddCandidate,
     Answered,
-    ApplyAnswer,
     Call,
     Cancel,
     CandidateFound,
@@ -61,10 +59,7 @@ from kiosk.bedside.call_events import (
     MediaStalled,
     MediaUp,
     Offered,
-    OpenGate,
-    OpenMedia,
     PeerMedia,
-    RebuildMedia,
     Ringing,
     SendCancel,
     SendFailed,
@@ -74,15 +69,10 @@ from kiosk.bedside.call_events import (
     SendRebuild,
     SendReject,
     Spoken,
-    StartTimer,
     State,
-    StopTimer,
-    StopVideo,
     SwitchToAudio,
     TimedOut,
-    Timer,
     Unheard,
-    WatchMedia,
 )
 from kiosk.bedside.call_from_seat import accept, invited, unheard
 from kiosk.bedside.call_state import (
@@ -97,6 +87,18 @@ from kiosk.bedside.call_state import (
     Step,
     emit,
     end,
+)
+from kiosk.bedside.media_effects import (
+    AddCandidate,
+    ApplyAnswer,
+    OpenGate,
+    OpenMedia,
+    RebuildMedia,
+    StartTimer,
+    StopTimer,
+    StopVideo,
+    Timer,
+    WatchMedia,
 )
 from kiosk.signaling.messages import CallType
 
@@ -231,19 +233,19 @@ def _ringing(before: CallState, after: CallState, event: Event) -> Step:
 
 def _answered(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Answered)
-    return after, [ApplyAnswer(event.sdp)]
+    return after, [ApplyAnswer(event.call_id, event.sdp)]
 
 
 def _candidate(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, CandidateFound)
-    return after, [AddCandidate(event.candidate, event.sdp_mid, event.sdp_mline_index)]
+    return after, [AddCandidate(event.call_id, event.candidate, event.sdp_mid, event.sdp_mline_index)]
 
 
 def _accepted(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Accepted)
     after = replace(after, call_type=min(before.call_type, event.call_type))
     effects: list[Effect] = [
-        OpenGate(after.call_type),
+        OpenGate(after.call_id, after.call_type),
         emit(after, Kind.ACCEPTED),
         StartTimer(after.call_id, Timer.CONNECT, CONNECT_TIMEOUT_S),
     ]
@@ -261,12 +263,16 @@ def _media_up(before: CallState, after: CallState, event: Event) -> Step:
     if before.state is not State.REBUILDING:
         return after, []
     after = replace(after, up_at=event.at)
-    return after, [StopTimer(), WatchMedia(after.peer_sends), emit(after, Kind.RESTORED)]
+    return after, [
+        StopTimer(after.call_id),
+        WatchMedia(after.call_id, after.peer_sends),
+        emit(after, Kind.RESTORED),
+    ]
 
 
 def _begin(call: CallState, at: float) -> Step:
     begun = replace(call, state=State.CONNECTED, began_at=at, up_at=at)
-    return begun, [StopTimer(), WatchMedia(begun.peer_sends), emit(begun, Kind.BEGIN)]
+    return begun, [StopTimer(begun.call_id), WatchMedia(begun.call_id, begun.peer_sends), emit(begun, Kind.BEGIN)]
 
 
 def _stalled(before: CallState, after: CallState, event: Event) -> Step:
@@ -289,7 +295,7 @@ def _rebuild(before: CallState, why: str, at: float) -> Step:
     return after, [
         StartTimer(after.call_id, Timer.REBUILD, REBUILD_TIMEOUT_S),
         RebuildMedia(after.call_id, after.connection, after.call_type),
-        OpenGate(after.call_type),
+        OpenGate(after.call_id, after.call_type),
     ]
 
 
@@ -303,7 +309,7 @@ def _peer_media(before: CallState, after: CallState, event: Event) -> Step:
     after = replace(after, peer_audio=event.audio, peer_video=event.video, peer_sends=sends)
     effects: list[Effect] = []
     if sends != before.peer_sends and after.state is State.CONNECTED:
-        effects.append(WatchMedia(sends))
+        effects.append(WatchMedia(after.call_id, sends))
     if after.peer_audio != before.peer_audio:
         effects.append(replace(emit(after, Kind.AUDIO), available=after.peer_audio))
     if after.peer_video != before.peer_video:
@@ -315,7 +321,7 @@ def _switch_to_audio(before: CallState, after: CallState, event: Event) -> Step:
     if before.call_type is CallType.AUDIO:
         return after, []
     after = replace(after, call_type=CallType.AUDIO, peer_video=False)
-    return after, [StopVideo(), emit(after, Kind.MEDIA_TYPE)]
+    return after, [StopVideo(after.call_id), emit(after, Kind.MEDIA_TYPE)]
 
 
 def _ended(before: CallState, after: CallState, event: Event) -> Step:

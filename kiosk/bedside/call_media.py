@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kiosk.bedside import bed_events, call_events
+from kiosk.bedside import bed_events, call_events, media_effects
 from kiosk.bedside.call_quality import QualityWatch
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
@@ -90,41 +90,41 @@ class CallMedia:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
 
-    def perform(self, effect: bed_events.ForMedia) -> None:
+    def perform(self, effect: media_effects.ForMedia) -> None:
         """Do what the machine wants; what follows from it is reported."""
         match effect:
-            case call_events.StartRing():
+            case media_effects.StartRing():
                 self._ringer.start()
-            case call_events.StopRing():
+            case media_effects.StopRing():
                 self._ringer.stop()
-            case call_events.OpenMedia():
+            case media_effects.OpenMedia():
                 self._devices.open(video=effect.call_type is CallType.VIDEO)
                 if effect.call_type is CallType.VIDEO:
                     self._pictures = self._make_pictures()
                 self._connect(effect.call_id, effect.call_type, connection=0)
-            case call_events.RebuildMedia():
+            case media_effects.RebuildMedia():
                 self._disconnect()
                 self._connect(effect.call_id, effect.call_type, connection=effect.connection)
-            case call_events.WatchMedia():
+            case media_effects.WatchMedia():
                 if self._session is not None:
                     self._session.watch(peer_sends=effect.sends)
                     self._quality.start(self._session.log_id)
                     self._trim_later()
-            case call_events.ApplyAnswer():
+            case media_effects.ApplyAnswer():
                 self._with_session(lambda session: session.answer(effect.sdp))
-            case call_events.AddCandidate():
+            case media_effects.AddCandidate():
                 self._with_session(
                     lambda session: session.candidate(effect.candidate, effect.sdp_mid, effect.sdp_mline_index)
                 )
-            case call_events.OpenGate():
+            case media_effects.OpenGate():
                 self._open_gate(effect.call_type)
-            case call_events.StopVideo():
+            case media_effects.StopVideo():
                 self._go_on_without_pictures()
-            case call_events.CloseMedia():
+            case media_effects.CloseMedia():
                 self._close_media()
-            case call_events.StartTimer():
+            case media_effects.StartTimer():
                 self._start_timer(effect)
-            case call_events.StopTimer():
+            case media_effects.StopTimer():
                 self._stop_timer()
 
     def _connect(self, call_id: str, call_type: CallType, *, connection: int) -> None:
@@ -232,7 +232,7 @@ class CallMedia:
             case RemoteVideoStarted():
                 self._watchers.trace("first_video", call_id)
 
-    def _start_timer(self, effect: call_events.StartTimer) -> None:
+    def _start_timer(self, effect: media_effects.StartTimer) -> None:
         self._stop_timer()
 
         def ran_out() -> None:

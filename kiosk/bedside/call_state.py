@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kiosk.bedside.call_events import CloseMedia, Effect, Emit, Kind, State, StopTimer
+from kiosk.bedside.call_events import (
+    Effect,
+    Emit,
+    Kind,
+    State,
+)
+from kiosk.bedside.media_effects import (
+    CloseMedia,
+    StopTimer,
+)
 from kiosk.signaling.messages import CallType, EndReason
 
 RING_GUARD_S = 5.0
@@ -77,7 +86,7 @@ def end(
     broken: bool = False,
 ) -> Step:
     effects: list[Effect] = [first] if first is not None else []
-    effects += [StopTimer(), CloseMedia()]
+    effects += [StopTimer(before.call_id), CloseMedia(before.call_id)]
     if before.begun:
         ended = replace(
             emit(before, Kind.END),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kiosk.bedside import bed_events, call_events, request_events, request_state
+from kiosk.bedside import bed_events, call_events, media_effects, request_events, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.bed_events import (
     AttendPressed,
@@ -35,12 +35,14 @@ from kiosk.bedside.call_events import (
     MediaStalled,
     MediaUp,
     Offered,
-    OpenMedia,
     Spoken,
     TimedOut,
-    Timer,
 )
 from kiosk.bedside.journal import Kept, KeptRequest
+from kiosk.bedside.media_effects import (
+    OpenMedia,
+    Timer,
+)
 from kiosk.bedside.request_events import Link
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -166,7 +168,7 @@ def test_the_snapshot_tells_place_request_closes_and_devices() -> None:
 
 def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring() -> None:
     _, effects = played(*WAITING, Received(ALLOCATED))
-    assert call_events.StartTimer("c1", Timer.RING, 12.0 + 5.0) in effects
+    assert media_effects.StartTimer("c1", Timer.RING, 12.0 + 5.0) in effects
     assert OpenMedia("c1", CallType.VIDEO) in effects
 
 
@@ -188,7 +190,7 @@ def test_offer_answer_and_candidates_travel() -> None:
     _, effects = played(*WAITING, Received(ALLOCATED), Offered("c1", "offer"))
     assert sent(effects) == [wire.Invite(call_id="c1", fence=7, call_type=CallType.VIDEO, sdp="offer")]
     _, effects = played(*RINGING, Received(wire.Candidate(call_id="c1", candidate="candidate:1", sdp_mid="0")))
-    assert effects == [call_events.AddCandidate("candidate:1", "0", None)]
+    assert effects == [media_effects.AddCandidate("c1", "candidate:1", "0", None)]
 
 
 def test_talk_begins_when_media_flow_and_the_seat_is_told_what_it_gets() -> None:
@@ -252,7 +254,7 @@ def test_a_talk_ended_by_a_person_is_answered_and_one_that_broke_is_not(
     bed, effects = played(*TALKING, Spoken("c1"), end)
     assert states(bed) == (after, call_events.State.IDLE)
     assert bed.request.spoken
-    assert call_events.CloseMedia() in effects
+    assert media_effects.CloseMedia("c1") in effects
     told = [message for message in sent(effects) if isinstance(message, wire.Request)]
     assert [message.request.spoken for message in told] == [True]
 
@@ -339,7 +341,7 @@ def test_what_the_seat_sends_is_told_and_video_may_go_on_as_audio() -> None:
     bed, effects = played(*TALKING, Received(wire.MediaState(call_id="c1", audio=True, video=True)))
     assert [effect.kind for effect in effects if isinstance(effect, call_events.Emit)] == [Kind.AUDIO, Kind.VIDEO]
     _, effects = played(Received(wire.SwitchToAudio(call_id="c1")), bed=bed)
-    assert call_events.StopVideo() in effects
+    assert media_effects.StopVideo("c1") in effects
     _, effects = played(DeviceChanged("microphone", "gone"), bed=bed)
     assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=False, video=False, steady=True)
 
@@ -461,15 +463,15 @@ STALL = MediaStalled("c1", "nothing comes", NOW)
 @pytest.mark.parametrize("noticed", [STALL, Received(wire.MediaStalled(call_id="c1"))])
 def test_a_dead_path_is_told_to_the_patient_and_rebuilt_whoever_notices(noticed: Event) -> None:
     bed, effects = played(*TALKING, noticed)
-    assert call_events.RebuildMedia("c1", 1, CallType.VIDEO) in effects
+    assert media_effects.RebuildMedia("c1", 1, CallType.VIDEO) in effects
     assert request_state.view(bed.request).prompt == "interrupted"
     assert sent(effects) == [], "for the desk the talk goes on"
     _, effects = played(Offered("c1", "offer", 1), bed=bed)
     assert sent(effects) == [wire.Rebuild(call_id="c1", connection=1, sdp="offer")]
     _, effects = played(Received(wire.Answer(call_id="c1", sdp="answer", connection=1)), bed=bed)
-    assert effects == [call_events.ApplyAnswer("answer")]
+    assert effects == [media_effects.ApplyAnswer("c1", "answer")]
     _, effects = played(Received(wire.Candidate(call_id="c1", candidate="c", connection=1)), bed=bed)
-    assert effects == [call_events.AddCandidate("c", None, None)]
+    assert effects == [media_effects.AddCandidate("c1", "c", None, None)]
     bed, effects = played(MediaUp("c1", NOW, 1), bed=bed)
     assert request_state.view(bed.request).prompt == "talking"
 

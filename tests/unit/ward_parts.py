@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
-from kiosk.bedside import bed_events, call_events, request_state
+from kiosk.bedside import bed_events, call_events, media_effects, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
@@ -62,7 +62,7 @@ class ModelBed:
         self.offer_due = ""
         self.answered = ""
         self.connected = ""
-        self.timer: call_events.StartTimer | None = None
+        self.timer: media_effects.StartTimer | None = None
         self.does(bed_events.Restored(self.disk), now)
 
     @property
@@ -77,17 +77,17 @@ class ModelBed:
                     self.writing = effect.kept
                 case bed_events.Send():
                     self.held_back.append(effect.message)
-                case call_events.OpenMedia():
+                case media_effects.OpenMedia():
                     self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.RebuildMedia():
+                case media_effects.RebuildMedia():
                     self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.ApplyAnswer():
+                case media_effects.ApplyAnswer():
                     self.answered = self.bed.call.call_id
-                case call_events.CloseMedia():
+                case media_effects.CloseMedia():
                     self.offer_due = self.answered = self.connected = ""
-                case call_events.StartTimer():
+                case media_effects.StartTimer():
                     self.timer = effect
-                case call_events.StopTimer():
+                case media_effects.StopTimer():
                     self.timer = None
                 case call_events.Emit(kind=call_events.Kind.BEGIN) if not self.bed.request.is_open:
                     self.satisfied = True
