@@ -2,6 +2,9 @@
 
 Threads: packets come, and levels are told, on the loop's thread; blocks are taken on the speaker's
 (:mod:`kiosk.media.speaker_mix`).
+
+A fault of ours in the playout costs a block of silence, and what was waiting: it begins anew. One that comes again
+and again makes the sound :attr:`SeatSound.broken`, and the connection is rebuilt (:mod:`kiosk.media.session`).
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from kiosk.media.received_sound import ReceivedSound
 
 log = logging.getLogger(__name__)
 
+NEW_BEGINNINGS = 3
+"""Of the playout in one connection: what ails it after them is not its state."""
+
 
 class SeatSound:
     """The sound of one received track. *heard* is called on the loop with each block's level in dB full scale."""
@@ -27,7 +33,9 @@ class SeatSound:
     def __init__(self, *, heard: Callable[[float], None]) -> None:
         self.heard = heard
         self._sound = ReceivedSound(new_decoder())
-        self._failed = False
+        self._begun_anew = 0
+        self.broken = False
+        """Nothing is played any more: the playout fails, however often it begins anew."""
 
     @property
     def report(self) -> Report:
@@ -35,20 +43,31 @@ class SeatSound:
         return self._sound.report
 
     def take(self, packet: RtpPacket) -> None:
-        """Take an RTP packet of Opus, which has arrived just now."""
-        self._sound.take(
-            Arrived(packet.ssrc, packet.sequence_number, packet.timestamp, time.monotonic(), packet.payload)
-        )
+        """Take an RTP packet of Opus, which has arrived just now. Never raises: the connection would end by it."""
+        arrived = Arrived(packet.ssrc, packet.sequence_number, packet.timestamp, time.monotonic(), packet.payload)
+        try:
+            self._sound.take(arrived)
+        except Exception:
+            self._begin_anew()
 
     def block(self) -> Block:
         """See :class:`kiosk.media.speaker_mix.Voice`."""
         try:
             return self._sound.pull(at=time.monotonic())
         except Exception:
-            if not self._failed:
-                self._failed = True
-                log.exception("x received sound cannot be played")
+            self._begin_anew()
             return SILENCE
+
+    def _begin_anew(self) -> None:
+        if self.broken:
+            return
+        if self._begun_anew == NEW_BEGINNINGS:
+            self.broken = True
+            log.error("x received sound cannot be played", exc_info=True)
+            return
+        self._begun_anew += 1
+        log.warning("x the playout of received sound failed and begins anew", exc_info=True)
+        self._sound = ReceivedSound(new_decoder())
 
 
 def in_words(report: Report) -> str:

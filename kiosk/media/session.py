@@ -81,7 +81,7 @@ class MediaFailed:
 
 @dataclass(frozen=True)
 class MediaStalled:
-    """Connected once, and nothing comes any more (see :mod:`kiosk.media.liveness`)."""
+    """Connected once, and nothing comes any more (:mod:`kiosk.media.liveness`), or it cannot be played."""
 
     why: str
 
@@ -367,6 +367,8 @@ class MediaSession:
             path = liveness.step(path, liveness.Seen(now) if seen != before else liveness.Tick(now))
             if path.state is liveness.State.STALLED is not was:
                 self._tell(MediaStalled(f"nothing has arrived from the seat for {path.limit_s:g} s"))
+            elif self._sound is not None and self._sound.broken:
+                self._tell(MediaStalled("what the seat says cannot be played"))
 
     async def _packets_received(self) -> int:
         """Of any kind: sound, pictures, reports."""
