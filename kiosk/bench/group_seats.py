@@ -1,9 +1,9 @@
 """The seats of ``kiosk bench group``, in a process of their own, so that what they cost is not the bed's.
 
 ``python -m kiosk.bench.group_seats`` answers offers that come as JSON lines and tells what has arrived. A seat here
-sends what a browser does (a voice, and pictures of 640×360 if it has a camera) and decodes nothing. The voice and
-the pictures are encoded once for all, and nobody estimates the path: these processes share a machine, and a seat that
-was late itself would ask for fewer bits, of all four of them sooner than of one.
+sends what a browser does (a voice, and pictures of 640x360 if it has a camera) and decodes nothing. The voice and
+the pictures are encoded once for all, and nobody estimates the path: both processes share a machine, and a seat that
+was late itself would ask for fewer bits, one of four sooner than one alone.
 """
 
 from __future__ import annotations
