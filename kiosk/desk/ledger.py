@@ -215,6 +215,11 @@ class Ledger:
         """The leases of *request*, the oldest first."""
         return [self.leases[call_id] for call_id in request.calls]
 
+    def is_needed(self, user_id: str) -> bool:
+        """Whether *user_id* is a seat or a bed in a call, or a bed that has asked."""
+        in_a_call = any(user_id in (lease.seat, lease.bed) for lease in self.leases.values())
+        return in_a_call or self.request_of(user_id) is not None
+
     def waiting(self, groups: frozenset[str]) -> list[Request]:
         """Requests of *groups* that no seat rings for, most urgent and oldest first."""
         found = [
