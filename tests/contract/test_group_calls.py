@@ -185,7 +185,7 @@ async def test_nobody_is_asked_into_a_talk_that_ends_in_this_very_moment(desk: R
     await nurse.hears(wire.CallEnded)
     late = await talk.asks("doctor-1")
     assert isinstance(late, wire.Fault)
-    assert (late.code, late.call_id) == (ErrorCode.STALE_CALL, call_id)
+    assert (late.code, late.field, late.call_id) == (ErrorCode.OUT_OF_ORDER, "call_id", None)
     await doctor.says(wire.FindSeats(text="doctor"))
     await doctor.hears(wire.Seats)
     assert not doctor.all_of(wire.IncomingCall)
@@ -251,7 +251,7 @@ async def test_an_ordinary_seat_that_rings_is_not_a_member_of_anything(desk: Run
     assert incoming.members == ()
     refused = await nurse.asks(wire.AddSeat(call_id=incoming.call_id, user_id="doctor-1"))
     assert isinstance(refused, wire.Fault)
-    assert refused.code is ErrorCode.STALE_CALL
+    assert refused.code is ErrorCode.OUT_OF_ORDER
     await asyncio.gather(
         nurse.says(wire.Accept(call_id=incoming.call_id, call_type=CallType.AUDIO)), bed.hears(wire.Accepted)
     )
