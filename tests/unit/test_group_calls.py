@@ -561,6 +561,19 @@ def test_a_talk_a_seat_began_ends_when_the_bed_names_only_one_that_cannot_be() -
     assert (ward.desk.ledger.leases, ward.desk.ledger.requests) == ({}, {})
 
 
+def test_who_hung_up_while_the_bed_was_away_is_not_put_back_into_the_talk(ward: Ward) -> None:
+    joins(ward, "bert")
+    leases = {seat: call(ward, seat) for seat in ("anna", "bert")}
+    ward.does(Left("bert"))
+    ward.seat("bert", free=False, call_id=leases["bert"].call_id)
+    ward.does(Left("bed-1"))
+    hangs_up(ward, "bert")
+    ward.bed("bed-1", request=snapshot(*[(lease.call_id, seat, lease.fence) for seat, lease in leases.items()]))
+    assert talking(ward) == ["anna"]
+    over = wire.CallEnded(call_id=leases["bert"].call_id, reason=EndReason.SEAT_LOST)
+    assert over in ward.heard["bed-1"]
+
+
 def test_a_bed_that_comes_back_is_not_waited_for_by_who_rang(ward: Ward) -> None:
     joins(ward, "bert")
     asks(ward, "carl")
