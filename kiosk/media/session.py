@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import av
-import numpy as np
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -28,17 +27,16 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
-from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
-from kiosk.hardware.levels import rms_dbfs
+from kiosk.hardware.sound import BLOCK_S
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
-from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
 from kiosk.media.quality import Totals
+from kiosk.media.seat_pictures import SeatPictures
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
@@ -53,7 +51,7 @@ from kiosk.media.session_events import (
     SpokenBothWays,
 )
 from kiosk.media.session_sdp import check_answer, with_fec
-from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
+from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
 
@@ -87,11 +85,11 @@ OPUS = "audio/opus"
 
 
 class MediaSession:
-    """One connection. What *devices* capture is routed to it.
+    """One connection. It shares *devices* with the others: its gate is its own.
 
-    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
-    first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
-    *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
+    *on_event* is called on the loop; *picture*: see :meth:`show`. Of *ice_servers* the first STUN and the first
+    TURN server are used; *relay_only*: no path but through TURN. *pictures* is what the bed shows, shared by all
+    sessions that show it; without it the session has its own.
     """
 
     def __init__(
@@ -111,19 +109,18 @@ class MediaSession:
         self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
-        self._picture = picture
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
-        self._frames = 0
+        self._seat_pictures = SeatPictures(picture, began=lambda: self._tell(RemoteVideoStarted()))
         self._gate = Gate()
         self._pictures = pictures or VideoSource()
         self._owns_pictures = pictures is None
-        self._sender = new_sender()
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
-        devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
+        self._audio = VoiceTrack(self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs))
+        if call_type is CallType.VIDEO:
+            devices.film(self._pictures.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
@@ -162,7 +159,7 @@ class MediaSession:
     async def totals(self, *, at: float) -> Totals:
         """What the connection has counted until *at*, which is now."""
         stats = await self._pc.getStats()
-        return totals(stats.values(), sound=self.received_sound, frames=self._frames, at=at)
+        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.decoded, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
@@ -216,6 +213,15 @@ class MediaSession:
         """Stop sending pictures."""
         self._video.enable(False)
 
+    def show(self, picture: Callable[[av.VideoFrame], None] | None) -> None:
+        """Give what the seat's camera sends to *picture* from now on; None: nobody looks, nothing is decoded."""
+        self._seat_pictures.show(picture)
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether pictures of the seat have arrived of late, decoded or not."""
+        return self._seat_pictures.arrive
+
     def watch(self, *, peer_sends: bool) -> None:
         """Tell :class:`MediaStalled` when nothing comes any more; *peer_sends*: the seat sends without a pause."""
         self._peer_sends = peer_sends
@@ -252,9 +258,6 @@ class MediaSession:
         self._tell(PicturesShed(not shown))
 
     # -- speech
-
-    def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._meter("from_bed", rms_dbfs(block) - self._devices.lifted_db)
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
@@ -333,51 +336,38 @@ class MediaSession:
 
     def _protect_voice(self, stats: Any) -> None:
         """Heed the seat's report on our sound, once."""
-        if self._sender is None or stats.timestamp == self._reported_at:
+        if stats.timestamp == self._reported_at:
             return
         self._reported_at = stats.timestamp
         before, self._protection = self._protection, reported(self._protection, fraction_lost=stats.fractionLost)
-        self._sender.protect(self._protection)
+        self._audio.protect(self._protection)
         if self._protection.expected != before.expected:
             log.info("- call %s: the seat loses %.0f %% of our sound", self.log_id, self._protection.loss)
 
     # -- what the seat sends
 
     def _remote_track(self, track: MediaStreamTrack) -> None:
-        listen = self._play_audio if track.kind == "audio" else self._show_video
-        self._listening.append(self._loop.create_task(_until_ended(listen(track))))
-
-    async def _play_audio(self, track: MediaStreamTrack) -> None:
-        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
         receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
-        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
-        tap_packets(receiver, self._sound.take)
-        playing = self._loop.create_task(self._sound.play())
+        listen = self._play_audio if track.kind == "audio" else self._seat_pictures.watch
+        self._listening.append(self._loop.create_task(_until_ended(listen(track, receiver))))
+
+    async def _play_audio(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
+        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
+        sound = self._sound = SeatSound(heard=self._heard_from_seat)
+        tap_packets(receiver, sound.take)
+        self._devices.mix.add(sound)
         try:
             while True:
                 await track.recv()
         finally:
-            playing.cancel()
-            await asyncio.gather(playing, return_exceptions=True)
-            log.info("- call %s: received sound: %s", self.log_id, in_words(self._sound.report))
+            self._devices.mix.remove(sound)
+            log.info("- call %s: received sound: %s", self.log_id, in_words(sound.report))
 
     def _heard_from_seat(self, level: float) -> None:
         self._meter("from_seat", level)
         if not self._audible and level > AUDIBLE_DBFS:
             self._audible = True
             self._tell(RemoteAudioStarted())
-
-    async def _show_video(self, track: MediaStreamTrack) -> None:
-        """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
-        while True:
-            frame = await track.recv()
-            if not isinstance(frame, av.VideoFrame):
-                continue
-            self._frames += 1
-            if self._frames == 1:
-                self._tell(RemoteVideoStarted())
-            if self._picture is not None:
-                self._picture(frame)
 
 
 async def _until_ended(listening: Any) -> None:

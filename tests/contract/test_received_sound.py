@@ -215,21 +215,16 @@ async def send(sound: SeatSound, packets: Sequence[bytes]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def heard_by(
-    heard: Callable[[float], None], speaker: SimulatedSpeaker | None = None
-) -> AsyncIterator[SeatSound]:
-    """A seat's sound while a speaker plays it."""
-    devices = CallDevices(
-        camera=None, microphone=None, speaker=speaker or SimulatedSpeaker(), tell=lambda event: None
-    )
+async def heard_by(heard: Callable[[float], None], speaker: SimulatedSpeaker | None) -> AsyncIterator[SeatSound]:
+    """A seat's sound while a speaker plays it, or nothing does."""
+    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
     devices.open(video=False)
-    sound = SeatSound(devices, heard=heard)
-    playing = asyncio.create_task(sound.play())
+    sound = SeatSound(heard=heard)
+    devices.mix.add(sound)
     try:
         yield sound
     finally:
-        playing.cancel()
-        await asyncio.gather(playing, return_exceptions=True)
+        devices.mix.remove(sound)
         await devices.close()
 
 
@@ -237,24 +232,17 @@ async def test_the_speaker_pulls_what_it_plays_and_each_blocks_level_is_told_on_
     packets: list[bytes],
 ) -> None:
     speaker, levels, threads = SimulatedSpeaker(), list[float](), set[int]()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    devices.open(video=False)
 
     def take(level: float) -> None:
         levels.append(level)
         threads.add(threading.get_ident())
 
-    sound = SeatSound(devices, heard=take)
-    playing = asyncio.create_task(sound.play())
-    await send(sound, packets[20:100])
-    await until(lambda: max(levels) > -40, "speech is heard")
-    assert threads == {threading.get_ident()}
-    assert speaker.delay_s == 0, "nothing waits between playout and device"
-    assert rms_dbfs(speaker.recent()) > -50
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    assert vars(devices)["_source"] is None, "an ended call's sound is asked for no more"
-    await devices.close()
+    async with heard_by(take, speaker) as sound:
+        await send(sound, packets[20:100])
+        await until(lambda: max(levels) > -40, "speech is heard")
+        assert threads == {threading.get_ident()}
+        assert speaker.delay_s == 0, "nothing waits between playout and device"
+        assert rms_dbfs(speaker.recent()) > -50
     assert "concealed" in in_words(sound.report)
 
 
@@ -265,32 +253,10 @@ async def test_without_a_device_that_pulls_speech_is_noticed_nevertheless(
     speaker = SimulatedSpeaker() if stalled else None
     if speaker is not None:
         speaker.stall()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    devices.open(video=False)
     levels: list[float] = []
-    sound = SeatSound(devices, heard=levels.append)
-    playing = asyncio.create_task(sound.play())
-    async with asyncio.timeout(HANG_S):
+    async with heard_by(levels.append, speaker) as sound, asyncio.timeout(HANG_S):
         await send(sound, packets[20:120])
-    await until(lambda: max(levels, default=-96.0) > -40, "speech is heard")
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    await devices.close()
-
-
-async def test_a_rebuilt_connections_sound_goes_on_when_the_older_one_ends() -> None:
-    speaker = SimulatedSpeaker()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    ones, twos = (np.full(BLOCK_SAMPLES, value, np.int16) for value in (1, 2))
-    older, newer = (lambda: ones), (lambda: twos)
-    devices.feed(older)
-    devices.feed(newer)
-    devices.starve(older)
-    devices.open(video=False)
-    await until(lambda: 2 in speaker.recent(), "the newer one is heard")
-    devices.starve(newer)
-    await until(lambda: not speaker.recent()[-BLOCK_SAMPLES:].any(), "and then nobody")
-    await devices.close()
+        await until(lambda: max(levels, default=-96.0) > -40, "speech is heard")
 
 
 @pytest.mark.parametrize("fails", ["take", "pull"])
@@ -306,7 +272,7 @@ async def test_a_playout_that_fails_begins_anew_and_speech_is_heard(
 
     monkeypatch.setattr(ReceivedSound, fails, fails_once)
     levels: list[float] = []
-    async with heard_by(levels.append) as sound:
+    async with heard_by(levels.append, SimulatedSpeaker()) as sound:
         await send(sound, packets[20:120])
         await until(lambda: max(levels) > -40, "speech is heard")
         assert not sound.broken

@@ -27,7 +27,7 @@ def answers(ward: Ward, bed: str = "bed-1") -> str:
     """The bed has rung, and opens its media; the page accepts at once. Returns the call's id."""
     lease = ward.lease(bed)
     ward.says(bed, wire.Ringing(call_id=lease.call_id))
-    ward.says(bed, wire.Invite(call_id=lease.call_id, fence=lease.fence, call_type=CallType.AUDIO, sdp="offer"))
+    ward.says(bed, wire.Invite(call_id=lease.call_id, fence=lease.fence, call_type=lease.call_type, sdp="offer"))
     ward.says(lease.seat, wire.Accept(call_id=lease.call_id, call_type=CallType.VIDEO))
     return lease.call_id
 
