@@ -13,10 +13,12 @@ from tests.waiting import HANG_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 
-PICTURES = 150
-"""Of the bed's film, to be read: 5 s of it, with some 35 losses and a few that need a second repeat."""
+PICTURES = 240
+"""Of the bed's film, to be read: 8 s of it, with some 60 losses and a few that need a second repeat."""
 ENOUGH = 25 / 30
 """Issue 4's budget, as a part of what the same machine reads where nothing is lost."""
+CLEAN_STRETCHES = 2
+"""The better counts: a machine that is just busy would make the demand too low."""
 LOOKS = 40
 CLEAR = 0.9
 
@@ -87,7 +89,7 @@ async def test_pictures_and_sound_go_on_at_a_loss_of_5_percent(hospital: Hospita
     await seat.answers()
     await asyncio.gather(seat.sees_the_bed(), seat.hears_the_bed(), hospital.bed_hears_the_seat())
     hospital.bed.press("media lose 0 0.025")
-    clean = await seat.page.evaluate(SHARE_READ, PICTURES)
+    clean = max([await seat.page.evaluate(SHARE_READ, PICTURES) for _ in range(CLEAN_STRETCHES)])
     assert await seat.page.evaluate("held") == {"audio": 0, "video": 0}
     hospital.bed.press("media lose 0.05 0.025")
     await seat.page.wait_for_function("() => held.video >= 100", timeout=HANG_S * 1000)

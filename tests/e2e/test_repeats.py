@@ -50,7 +50,7 @@ async def test_a_path_that_loses_next_to_nothing_is_not_waited_for(browser: Brow
 
 
 async def test_a_second_repeat_is_waited_for_while_packets_are_lost(browser: Browser) -> None:
-    assert (await held(browser, [CLEAN, *[LOSSY] * MANY]))[2:] == [(150, 60)] * (MANY - 1)
+    assert (await held(browser, [CLEAN, *[LOSSY] * MANY]))[2:] == [(120, 30)] * (MANY - 1)
 
 
 async def test_it_falls_by_and_by_when_nothing_is_lost_any_more(browser: Browser) -> None:
@@ -61,7 +61,7 @@ async def test_it_falls_by_and_by_when_nothing_is_lost_any_more(browser: Browser
     assert told[-1] == (0, 0)
 
 
-@pytest.mark.parametrize(("rtt_ms", "hold"), [(4, 58), (100, 250), (None, 250), (700, 250)])
+@pytest.mark.parametrize(("rtt_ms", "hold"), [(4, 28), (100, 220), (None, 220), (700, 250)])
 async def test_a_longer_path_is_waited_for_longer_up_to_a_bound(
     browser: Browser, rtt_ms: float | None, hold: float
 ) -> None:
@@ -70,12 +70,11 @@ async def test_a_longer_path_is_waited_for_longer_up_to_a_bound(
     assert 0 <= pictures - sound <= 90
 
 
-@pytest.mark.parametrize("lost", [0, -2])
-async def test_a_look_without_packets_tells_nothing(browser: Browser, lost: int) -> None:
-    nothing = {"received": 0, "lost": lost, "rttMs": None}
-    assert (await held(browser, [nothing, LOSSY, LOSSY, nothing]))[2:] == [(150, 60)] * 2
+async def test_sound_is_not_held_back_for_pictures_that_do_not_come_any_more(browser: Browser) -> None:
+    nothing = {"received": 0, "lost": 0, "rttMs": 50}
+    assert (await held(browser, [LOSSY, LOSSY, *[nothing] * MANY]))[-1] == (0, 0)
 
 
 async def test_packets_that_were_only_late_make_up_for_none_that_are_lost(browser: Browser) -> None:
     late = {"received": A_LOOK, "lost": -100, "rttMs": 50}
-    assert (await held(browser, [late, LOSSY, LOSSY]))[-1] == (150, 60)
+    assert (await held(browser, [late, LOSSY, LOSSY]))[-1] == (120, 30)

@@ -9,7 +9,7 @@
 //
 //   loss, smoothed      wanted
 //   below LOSSY         nothing: on a good path a picture is worth most when it is new
-//   LOSSY or more       two round trips and REPEAT_MS, at most MOST_MS
+//   LOSSY or more       two round trips and ASK_AGAIN_MS, at most MOST_MS
 //
 // What is wanted more is asked for at once, and Chromium stretches to it by itself, 100 ms a second. What is wanted
 // less is asked for by and by, FALL_MS a look: a path that lost something will do so again. The sound need not wait,
@@ -19,7 +19,7 @@
 const LOOK_EVERY_MS = 1000;
 const WEIGHT = 0.5; // of the newest look
 const LOSSY = 0.03; // at 2 % one picture in two seconds needs a second repeat
-const REPEAT_MS = 50; // until the loss is seen, at the next picture at the latest, and until Chromium looks again
+const ASK_AGAIN_MS = 20; // Chromium looks so often whether a repeat is overdue
 const UNKNOWN_RTT_MS = 100; // Chromium's own guess
 const MOST_MS = 250; // beyond, a talk suffers more than a picture does
 const FALL_MS = 10;
@@ -29,9 +29,9 @@ export const BEGIN = { loss: 0, holdMs: 0 };
 
 // What happened in one look, of pictures' packets: `received`, `lost`; `rttMs` is null when it is not known.
 export function step({ loss, holdMs }, { received, lost, rttMs }) {
-  if (received + lost <= 0) return { loss, holdMs };
-  const smoothed = loss + WEIGHT * (Math.max(0, lost) / (received + Math.max(0, lost)) - loss);
-  const wanted = smoothed < LOSSY ? 0 : Math.min(MOST_MS, Math.round(2 * (rttMs ?? UNKNOWN_RTT_MS)) + REPEAT_MS);
+  const gone = Math.max(0, lost); // what was only late is taken off the count
+  const smoothed = loss + WEIGHT * (gone / Math.max(1, received + gone) - loss);
+  const wanted = smoothed < LOSSY ? 0 : Math.min(MOST_MS, Math.round(2 * (rttMs ?? UNKNOWN_RTT_MS)) + ASK_AGAIN_MS);
   return { loss: smoothed, holdMs: Math.max(wanted, holdMs - FALL_MS, 0) };
 }
 
