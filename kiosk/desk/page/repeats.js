@@ -2,10 +2,10 @@
 //
 // A picture leans on the one before it. One whose packet was lost holds up all that follow until the bed has repeated
 // it; then they are decoded at once and only the last of them is seen. Chromium itself waits 0.9 round trips longer
-// once it has missed three packets, as far as it knows the round trip: from the bed's reports on what the seat sends,
-// so that even a muted seat sends silence (own-media.js). That is enough for a first repeat. Of 20 lost packets at 5 %
-// two have their repeat, or the asking for it, lost too, and need a second one: a round trip later, and up to 20 ms
-// until Chromium asks again. While packets are lost the page therefore asks for that much (`holdMs`):
+// once it has missed three packets, but only if it knows the round trip, from the bed's reports on what the seat sends:
+// one more reason to send silence where there is no microphone (own-media.js). That is enough for a first repeat. Of 20
+// lost packets at 5 % two have their repeat, or the asking for it, lost too, and need a second one: a round trip later,
+// and up to 20 ms until Chromium asks again. While packets are lost the page therefore asks for that much (`holdMs`):
 //
 //   loss, smoothed      wanted
 //   below LOSSY         nothing: on a good path a picture is worth most when it is new
@@ -18,7 +18,7 @@
 // kiosk/bench/video.py has the figures.
 const LOOK_EVERY_MS = 1000;
 const WEIGHT = 0.5; // of the newest look
-const LOSSY = 0.03; // at 2 % one picture in two seconds needs a second repeat
+const LOSSY = 0.03; // of 150 packets a second: one every four seconds then needs a second repeat
 const ASK_AGAIN_MS = 20; // Chromium looks so often whether a repeat is overdue
 const UNKNOWN_RTT_MS = 100; // Chromium's own guess
 const MOST_MS = 250; // beyond, a talk suffers more than a picture does
