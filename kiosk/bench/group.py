@@ -2,9 +2,9 @@
 
 The bed's side is this process, with whole calls as a bed has them (:class:`~kiosk.bedside.call_media.CallMedia`):
 ICE, DTLS, SRTP, 720p encoded here, voice both ways, playout and mixing, the watch over each path and its quality.
-The seats are in a process of their own (:mod:`kiosk.bench.group_seats`). What is measured is the bed's process, user
-and system, while the talk goes on; talks with one seat and with four take turns, since the machine is not alone.
-Beside it stands plain aiortc with four seats. The pictures are drawn before.
+The seats are in a process of their own (:mod:`kiosk.bench.group_seats`). What is measured is the bed's process,
+user and system, while the talk goes on; talks with one seat and with four take turns, since the machine is not
+alone. Beside it stands plain aiortc with four seats. The pictures are drawn before.
 """
 
 from __future__ import annotations
