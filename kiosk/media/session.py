@@ -261,8 +261,10 @@ class MediaSession:
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
+        if before.both_ways:
+            return
         self._speech = speech.heard(before, direction, dbfs=dbfs, seconds=BLOCK_S)
-        if self._speech.both_ways and not before.both_ways:
+        if self._speech.both_ways:
             self._tell(SpokenBothWays())
 
     # -- the connection
