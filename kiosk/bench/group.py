@@ -237,7 +237,9 @@ def _report(
     print(f"{'packets a second to the seats':<52}{one.packets_per_s:>9.0f}{four.packets_per_s:>9.0f}")
     print(f"{'pictures a second':<52}{one.pictures_per_s:>9.1f}{four.pictures_per_s:>9.1f}")
     each = [1000 * _each(one), 1000 * _each(four)]
-    print(f"{'ms for each picture':<52}{each[0]:>9.2f}{each[1]:>9.2f}{each[1] / each[0]:>8.2f}   (must: {MAX_FOUR:g})")
+    print(
+        f"{'ms for each picture':<52}{each[0]:>9.2f}{each[1]:>9.2f}{each[1] / each[0]:>8.2f}   (must: {MAX_FOUR:g})"
+    )
     if seen is not None:
         print(_row("the same with the seats' cameras on", _middle(seen[0]).cpu, _middle(seen[1]).cpu))
     print(
