@@ -39,8 +39,8 @@ HIGHEST_DEMO_PORT = 65534
 MOST_PRESSES = 1_000_000
 MOST_MINUTES = 600
 BENCHES = (
-    "call: how quick; faults: is anything lost; leaks: does anything grow; media: how clear, all of it;"
-    " playout, video, echo: one part of that"
+    "call: how quick; faults: is anything lost; group: four seats in one talk; leaks: does anything grow;"
+    " media: how clear, all of it; playout, video, echo: one part of that"
 )
 MAX_DAYS = 3650
 """A UserSig's longest life."""
@@ -117,9 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument(
-        "name", choices=["call", "faults", "leaks", "media", "playout", "video", "echo"], help=BENCHES
-    )
+    names = ["call", "faults", "group", "leaks", "media", "playout", "video", "echo"]
+    bench.add_argument("name", choices=names, help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")

@@ -14,6 +14,7 @@ import aiortc.rtcrtpsender
 import av
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.contrib.media import MediaBlackhole
 from playwright.async_api import Browser, Page
 
 from kiosk.bench import shown_pictures
@@ -94,21 +95,30 @@ async def page_of(browser: Browser) -> AsyncIterator[Page]:
 
 @asynccontextmanager
 async def sending(
-    page: Page, viewers: int, mime: str | None, maker: MakeEncoder | None
+    page: Page, viewers: int, mime: str | None, maker: MakeEncoder | None, *, talk: bool = False
 ) -> AsyncIterator[GrainyPicture]:
-    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours."""
+    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours.
+
+    In a *talk* the page sends sound, and for ours it does as the seat page does.
+    """
     camera = GrainyPicture()
     async with AsyncExitStack() as stack:
         if mime is None:
-            await _ours(page, viewers, camera, maker, stack)
+            await _ours(page, viewers, camera, maker, stack, talk=talk)
         else:
-            await _aiortcs(page, viewers, camera, mime, stack)
+            await _aiortcs(page, viewers, camera, mime, stack, talk=talk)
         await page_says(page, "shown[0].seen.length > 5", WAIT_S)
         yield camera
 
 
 async def _ours(
-    page: Page, viewers: int, camera: GrainyPicture, maker: MakeEncoder | None, stack: AsyncExitStack
+    page: Page,
+    viewers: int,
+    camera: GrainyPicture,
+    maker: MakeEncoder | None,
+    stack: AsyncExitStack,
+    *,
+    talk: bool,
 ) -> None:
     source = VideoSource(fps=FPS, makers={"H264": maker or X264Encoder})
     stack.push_async_callback(source.close)
@@ -131,14 +141,19 @@ async def _ours(
             pictures=source,
         )
         stack.push_async_callback(session.close)
-        await session.answer(await shown_pictures.watch(page, await session.offer(), number))
+        offer = await session.offer()
+        await session.answer(await shown_pictures.watch(page, offer, number, talks=talk, awaits_repeats=talk))
         await asyncio.wait_for(connected.wait(), WAIT_S)
         session.open_gate()
 
 
-async def _aiortcs(page: Page, viewers: int, camera: GrainyPicture, mime: str, stack: AsyncExitStack) -> None:
+async def _aiortcs(
+    page: Page, viewers: int, camera: GrainyPicture, mime: str, stack: AsyncExitStack, *, talk: bool
+) -> None:
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = AIORTC_HISTORY
     stack.callback(vars(aiortc.rtcrtpsender).update, RTP_HISTORY_SIZE=RTP_HISTORY)
+    heard = MediaBlackhole()
+    stack.push_async_callback(heard.stop)
     tracks: list[GatedVideoTrack] = []
     gate = Gate()
     gate.open()
@@ -148,10 +163,14 @@ async def _aiortcs(page: Page, viewers: int, camera: GrainyPicture, mime: str, s
         stack.push_async_callback(pc.close)
         tracks.append(GatedVideoTrack(gate))
         pc.addTrack(tracks[-1])
+        if talk:
+            pc.addTransceiver("audio", direction="recvonly")
+            pc.on("track", heard.addTrack)
         pc.getTransceivers()[0].setCodecPreferences([one for one in codecs if one.mimeType in (mime, "video/rtx")])
         await pc.setLocalDescription(await pc.createOffer())
-        answer = await shown_pictures.watch(page, pc.localDescription.sdp, number)
+        answer = await shown_pictures.watch(page, pc.localDescription.sdp, number, talks=talk)
         await pc.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        await heard.start()
 
     def deliver(frame: av.VideoFrame) -> None:
         for track in tracks:

@@ -23,8 +23,9 @@ from kiosk.hardware.sound import BLOCK_S, Block
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.call_sound import CallSound
+from kiosk.media.opus_decoder import mono
 from kiosk.media.playout_words import Report
-from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, mono
+from kiosk.media.session import MediaConnected, MediaEvent, MediaSession
 from kiosk.media.stages import Stage
 from kiosk.media.tracks import Gate, GatedAudioTrack
 from kiosk.signaling.messages import CallType

@@ -123,8 +123,8 @@ class VideoViewer(GatedTrack):
         super().stop()
         self._leave()
 
-    async def recv(self) -> av.Packet[Any]:
-        """The next picture (aiortc's reader, which asks when it has sent the one before)."""
+    async def encoded(self) -> Encoded:
+        """The next picture. Who asks has sent the one before."""
         given, self._given = self._given, None
         if given is not None:
             self._took(Stage.PICTURE_SENT, time.monotonic() - given.pts / CLOCK)
@@ -136,7 +136,12 @@ class VideoViewer(GatedTrack):
                 break
             self._arrived.clear()
             await self._arrived.wait()
-        encoded = self._given = self._queue.get()
+        self._given = self._queue.get()
+        return self._given
+
+    async def recv(self) -> av.Packet[Any]:
+        """The next picture (aiortc's reader)."""
+        encoded = await self.encoded()
         packet: av.Packet[Any] = av.Packet(encoded.data)
         packet.pts, packet.time_base = encoded.pts, TIME_BASE
         packet.is_keyframe = encoded.keyframe
