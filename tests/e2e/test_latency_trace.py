@@ -14,7 +14,7 @@ from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.stages import Stage
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, until
 
 SEAT = "nurse-1"
 
@@ -23,8 +23,10 @@ async def test_every_stage_of_pictures_and_sound_is_told_when_the_call_ends(tmp_
     prepare_media([LOOPBACK])
     async with ward_with_desk(tmp_path / "ward") as (ward, desk):
         code = ward.registry().make_code(SEAT, now=int(time.time()))
+        trace = tmp_path / "trace.jsonl"
         bed = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "kiosk", "run", "--settings", str(ward.bed_file), "--hand", "--latency-trace"),
+            *("--trace", str(trace)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -32,6 +34,7 @@ async def test_every_stage_of_pictures_and_sound_is_told_when_the_call_ends(tmp_
         assert bed.stdin is not None
         try:
             async with asyncio.timeout(3 * HANG_S), Robot(desk.url, code) as robot:
+                await until(lambda: trace.exists() and "shows ready" in trace.read_text(), "the bed is ready")
                 bed.stdin.write(b"call tap\n")
                 incoming, _ = await robot.rings()
                 await robot.accept(incoming, CallType.VIDEO)
