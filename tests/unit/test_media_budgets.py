@@ -109,6 +109,12 @@ def test_pictures_must_be_many_whole_and_soon(shown: Shown, link: Link, words: s
     assert video.missed({(link, video.OURS): SEEN, (link, video.AIORTC): shown}) == []
 
 
+def test_in_a_short_run_one_freeze_is_forgiven() -> None:
+    short = replace(SEEN, seconds=4.0, frozen_s=0.2)
+    assert video.missed({(FIVE, video.OURS): short}) == []
+    assert video.missed({(FIVE, video.OURS): replace(short, frozen_s=0.4)})
+
+
 def test_pictures_may_be_shed_at_10_per_cent() -> None:
     shed = replace(SEEN, codes_per_s=0.0, frozen_s=20.0, megabits_per_s=0.0, glass_ms=[])
     assert video.missed({(lossy(10), video.OURS): shed}) == []
