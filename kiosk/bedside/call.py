@@ -8,12 +8,13 @@ Theory of operation
 The desk allocates a seat; the kiosk opens its media behind a closed gate and invites the seat with its SDP
 offer. While the seat rings, ICE and DTLS complete. Accept opens the gate: from then on camera and microphone
 leave. The words and guards are TUICalling's: ``call`` only when idle, ``cancel`` only while calling, ``hangup``
-while calling (then it is a cancel) or connected. ``CONNECTING`` is TUICalling's *connected* before media flow:
-accepted, but nobody is told "a nurse is speaking" yet.
+while calling or connected. ``CONNECTING`` is TUICalling's *connected* before media flow: accepted, but nobody is
+told "a nurse is speaking" yet.
 
-Rule 1. At most one call. An allocation during a call is answered ``line_busy`` and changes nothing.
+Rule 1. One run of this machine is the call with one seat. How many run at once is not decided here (``bed.py``).
 
-Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups.
+Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups. A
+hang-up that may cross with the accept is told as one: a ``cancel`` is ignored by the desk once a call is accepted.
 
 Rule 3. Every wait has an end: the invitation ``RING_GUARD_S`` (the desk's own time-out comes first), the
 connection after accept ``CONNECT_TIMEOUT_S``.
@@ -65,7 +66,6 @@ from kiosk.bedside.call_events import (
     SendFailed,
     SendHangup,
     SendInvite,
-    SendLineBusy,
     SendRebuild,
     SendReject,
     Spoken,
@@ -184,10 +184,7 @@ def step(call: CallState, event: Event) -> tuple[CallState, list[Effect]]:
     """Apply *event*; return the new state and the effects to perform, in order."""
     target = TRANSITIONS[call.state].get(type(event))
     if target is None or _is_stale(call, event):
-        busy: list[Effect] = []
-        if isinstance(event, Call | Invited) and event.call_id != call.call_id:
-            busy.append(SendLineBusy(event.call_id))
-        return call, [*busy, Ignored(event, call.state)]
+        return call, [Ignored(event, call.state)]
     return _HANDLERS[type(event)](call, replace(call, state=target), event)
 
 
@@ -335,7 +332,7 @@ def _by_the_bed(before: CallState, after: CallState, event: Event) -> Step:
     tell: Effect = SendHangup(before.call_id, before.spoken)
     if before.state is State.INVITED:
         tell = SendReject(before.call_id)
-    elif before.state is State.CALLING:
+    elif isinstance(event, Cancel):
         tell = SendCancel(before.call_id)
     at = event.at if isinstance(event, Hangup) else 0.0
     return end(before, after, at, kind=Kind.CANCELLED, why="by the bed", first=tell)
@@ -359,13 +356,14 @@ def _timed_out(before: CallState, after: CallState, event: Event) -> Step:
     if event.timer is Timer.REBUILD:
         return _rebuild(before, f"no media path within {REBUILD_TIMEOUT_S:.0f} s", event.at)
     why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
-    return end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
+    tell = SendFailed(before.call_id, why)
+    return end(before, after, event.at, kind=Kind.ERROR, why=why, first=tell, broken=True)
 
 
 def _link_down(before: CallState, after: CallState, event: Event) -> Step:
     if before.begun:
         return after, []
-    return end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
+    return end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached", broken=True)
 
 
 def _kicked_out(before: CallState, after: CallState, event: Event) -> Step:

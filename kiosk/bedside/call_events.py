@@ -286,13 +286,6 @@ class SendReject:
 
 
 @dataclass(frozen=True)
-class SendSwitchToAudio:
-    """To the seat: this call goes on without pictures."""
-
-    call_id: str
-
-
-@dataclass(frozen=True)
 class SendCancel:
     """Take the invitation back."""
 
@@ -317,13 +310,6 @@ class SendFailed:
 
 
 @dataclass(frozen=True)
-class SendLineBusy:
-    """Refuse an allocation, or a seat's call, during a call."""
-
-    call_id: str
-
-
-@dataclass(frozen=True)
 class Emit:
     """A TUICalling event for the request, the log and whoever listens. ``duration`` in seconds."""
 
@@ -334,7 +320,7 @@ class Emit:
     available: bool = False
     why: str = ""
     broken: bool = False
-    """For END: the call ended by a fault, not by a person."""
+    """Of an end after the accept: by a fault, not by a person."""
     spoken: bool = False
     """For END: speech has flowed both ways."""
 
@@ -347,7 +333,7 @@ class Ignored:
     state: State
 
 
-ForDesk = SendRinging | SendReject | SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed | SendLineBusy
+ForDesk = SendRinging | SendReject | SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed
 """Effects that are messages on the wire."""
 
 Effect = ForDesk | ForMedia | Emit | Ignored

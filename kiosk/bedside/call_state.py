@@ -87,17 +87,12 @@ def end(
 ) -> Step:
     effects: list[Effect] = [first] if first is not None else []
     effects += [StopTimer(before.call_id), CloseMedia(before.call_id)]
+    accepted = before.begun or before.state is State.CONNECTING
+    ended = replace(emit(before, kind), why=why, broken=broken and accepted)
     if before.begun:
-        ended = replace(
-            emit(before, Kind.END),
-            duration=max(0.0, at - before.began_at),
-            why=why,
-            broken=broken,
-            spoken=before.spoken,
-        )
-        effects.append(ended)
-    else:
-        effects.append(replace(emit(before, kind), why=why))
+        duration = max(0.0, at - before.began_at)
+        ended = replace(ended, kind=Kind.END, duration=duration, spoken=before.spoken)
+    effects.append(ended)
     return CallState(state=after.state), effects
 
 

@@ -47,6 +47,7 @@ from kiosk.bedside.request_events import Link
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, EndReason, ErrorCode, OpenRequest, Phase
+from tests.unit.one_call import the_call
 
 NOW = 100.0
 PRESS = CallPressed(NOW, "r1")
@@ -86,7 +87,7 @@ def sent(effects: list[Effect]) -> list[wire.Message]:
 
 
 def states(bed: Bed) -> tuple[request_events.State, call_events.State]:
-    return bed.request.state, bed.call.state
+    return bed.request.state, the_call(bed).state
 
 
 KEPT = Kept(
@@ -142,7 +143,7 @@ EVERYTHING: list[Event] = [
 @pytest.mark.parametrize(("path", "event"), list(itertools.product(PATHS, EVERYTHING)))
 def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
     bed, effects = played(*PATHS[path], event)
-    talking = bed.call.begun
+    talking = the_call(bed).begun
     assert (bed.request.state is request_events.State.TALKING) == talking
     if path != "idle" and not isinstance(event, AttendPressed | CancelHeld):
         closed = isinstance(event, Received) and isinstance(event.message, wire.RequestClosed)
@@ -176,7 +177,7 @@ def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring()
 def test_an_allocation_for_another_request_is_given_back() -> None:
     bed, effects = played(*WAITING, Received(wire.Allocated(request_id="old", call_id="c9", fence=1, seat="s")))
     assert sent(effects) == [wire.Cancel(call_id="c9")]
-    assert bed.call.state is call_events.State.IDLE
+    assert the_call(bed).state is call_events.State.IDLE
 
 
 @pytest.mark.promise("R09")
@@ -285,7 +286,7 @@ def test_holding_cancel_closes_the_request_and_ends_its_call(path: str) -> None:
     assert states(bed) == (request_events.State.IDLE, call_events.State.IDLE)
     closing = Send(wire.CloseRequest(request_id="r1", reason=CloseReason.CANCELLED), acknowledged=True)
     assert closing in effects
-    stopped = {"waiting": [], "ringing": [wire.Cancel(call_id="c1")], "connecting": [wire.Hangup(call_id="c1")]}
+    stopped = {"waiting": [], "ringing": [wire.Hangup(call_id="c1")], "connecting": [wire.Hangup(call_id="c1")]}
     assert sent(effects)[:-1] == stopped[path]
 
 
@@ -324,8 +325,8 @@ def test_a_lost_link_is_shown_and_ends_a_ringing(event: Event, link: Link) -> No
 
 
 def test_a_talk_outlives_the_link_but_not_another_device_with_our_name() -> None:
-    assert played(*TALKING, LinkDown())[0].call.state is call_events.State.CONNECTED
-    assert played(*TALKING, KickedOut())[0].call.state is call_events.State.IDLE
+    assert the_call(played(*TALKING, LinkDown())[0]).state is call_events.State.CONNECTED
+    assert the_call(played(*TALKING, KickedOut())[0]).state is call_events.State.IDLE
 
 
 def test_a_path_without_pictures_is_told_to_the_seat_and_so_is_its_end() -> None:
@@ -373,7 +374,7 @@ def test_what_would_survive_is_always_what_was_kept_last(path: str, event: Event
     again, _ = played(Restored(last))
     assert again.request.request_id == bed.request.request_id
     assert (again.request.presses, again.request.closed) == (bed.request.presses, bed.request.closed)
-    assert again.request.spoken == (bed.request.spoken or bed.call.spoken)
+    assert again.request.spoken == (bed.request.spoken or bed.spoken)
     assert again.request.alarm == bed.request.alarm
     names = [type(effect) for effect in effects]
     assert Keep not in names or Send not in names or names.index(Keep) < names.index(Send)

@@ -34,6 +34,7 @@ from kiosk.bedside.request_events import LampSign, Show
 from kiosk.bedside.request_state import Rules, view
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, EndReason, Origin, Phase
+from tests.unit.one_call import the_call
 
 pytestmark = pytest.mark.promise("R06")
 
@@ -121,7 +122,7 @@ def test_whoever_answers_and_finds_nobody_has_asked(over: Event) -> None:
     assert bed.request.state is request_events.State.UNSENT
     assert bed.request.request_id == "r1"
     assert any(isinstance(message, wire.Request) for message in sent(effects))
-    assert bed.call.state is call_events.State.IDLE
+    assert the_call(bed).state is call_events.State.IDLE
 
 
 def test_the_cancel_button_declines_at_once_and_holding_on_cancels_nothing() -> None:
@@ -147,7 +148,7 @@ def test_who_comes_to_the_bed_while_it_rings_ends_it() -> None:
     assert sent(effects) == [wire.Reject(call_id="c1")]
     assert bed.request.state is request_events.State.IDLE
     _, effects = played(*CALLED, PRESS, AttendPressed())
-    assert sent(effects) == [wire.Cancel(call_id="c1")]
+    assert sent(effects) == [wire.Hangup(call_id="c1")]
 
 
 @pytest.mark.parametrize(

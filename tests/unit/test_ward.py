@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.call_events import State as CallState
 from kiosk.bedside.request_events import Link, State
 from kiosk.bedside.request_state import view
 from kiosk.signaling import messages as wire
@@ -145,7 +146,8 @@ class WardHistory(RuleBasedStateMachine):
     @rule(index=st.integers(0, BEDS - 1))
     def people_speak(self, index: int) -> None:
         bed = self.bed(index)
-        bed.does(call_events.Spoken(bed.bed.call.call_id), self.ward.now)
+        for call_id in tuple(bed.bed.calls):
+            bed.does(call_events.Spoken(call_id), self.ward.now)
 
     @rule(index=st.integers(0, SEATS - 1), bed=st.integers(0, BEDS - 1))
     def nurse_closes(self, index: int, bed: int) -> None:
@@ -179,15 +181,16 @@ class WardHistory(RuleBasedStateMachine):
     def media_go_on(self, index: int) -> None:
         self.ward.media_advance(self.bed(index))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def media_break(self, index: int) -> None:
-        if self.bed(index).bed.call.call_id:
-            self.ward.media_break(self.bed(index))
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def media_break(self, index: int, data: st.DataObject) -> None:
+        if calls := list(self.bed(index).bed.calls.values()):
+            self.ward.media_break(self.bed(index), data.draw(st.sampled_from(calls)))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def the_path_to_the_seat_dies(self, index: int) -> None:
-        self.ward.now += 5
-        self.ward.media_stall(self.bed(index))
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def the_path_to_the_seat_dies(self, index: int, data: st.DataObject) -> None:
+        if calls := list(self.bed(index).bed.calls.values()):
+            self.ward.now += 5
+            self.ward.media_stall(self.bed(index), data.draw(st.sampled_from(calls)))
 
     @rule(index=st.integers(0, SEATS - 1), connection=st.integers(0, 2))
     def a_seat_gets_nothing_from_the_bed(self, index: int, connection: int) -> None:
@@ -195,11 +198,11 @@ class WardHistory(RuleBasedStateMachine):
         if page.call_id and page.accepted:
             page.wire.says(wire.MediaStalled(call_id=page.call_id, connection=connection))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def a_wait_at_the_bed_ends(self, index: int) -> None:
-        if self.bed(index).timer is not None:
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def a_wait_at_the_bed_ends(self, index: int, data: st.DataObject) -> None:
+        if timers := list(self.bed(index).timers.values()):
             self.ward.now += 30
-            self.ward.bed_timer_ends(self.bed(index))
+            self.ward.bed_timer_ends(self.bed(index), data.draw(st.sampled_from(timers)))
 
     @precondition(lambda self: self.ward.timers)
     @rule(data=st.data())
@@ -293,14 +296,16 @@ class WardHistory(RuleBasedStateMachine):
     @invariant()
     def nobody_is_told_that_a_nurse_speaks_before_the_accept(self) -> None:
         for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
+            calls = [call.state for call in bed.bed.calls.values()]
             if bed.bed.request.state is State.TALKING:
-                assert bed.bed.call.begun
+                assert {*calls} & {CallState.CONNECTING, CallState.CONNECTED, CallState.REBUILDING}
             if bed.bed.request.state in (State.CALLED, State.ANSWERING):
-                assert bed.bed.call.state not in (call_events.State.IDLE, call_events.State.CONNECTED)
-            elif bed.bed.call.state is call_events.State.INVITED:
-                raise AssertionError("it rings, and nothing is shown")
+                assert calls
+                assert CallState.CONNECTED not in calls
+            else:
+                assert CallState.INVITED not in calls, "it rings, and nothing is shown"
             if view(bed.bed.request).prompt == "talking":
-                assert bed.bed.call.state is call_events.State.CONNECTED
+                assert calls.count(CallState.CONNECTED) == 1
 
     @invariant()
     def the_other_bell_rings_for_who_cannot_be_heard_and_for_nobody_else(self) -> None:

@@ -10,7 +10,9 @@ import itertools
 from collections.abc import Callable
 
 from kiosk.bedside import bed_events, call_events, request_state
+from kiosk.bedside.call_state import CallState
 from kiosk.bedside.journal import Kept
+from kiosk.bedside.media_effects import StartTimer
 from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
@@ -177,28 +179,24 @@ class ModelWard:
 
     def media_advance(self, bed: ModelBed) -> bool:
         """The next thing the bed's media have to say, if any."""
-        call_id, connection = bed.bed.call.call_id, bed.bed.call.connection
-        if bed.offer_due:
-            bed.offer_due = ""
-            bed.does(call_events.Offered(call_id, "v=0", connection), self.now)
-        elif bed.answered and not bed.connected:
-            bed.connected = bed.answered
-            bed.does(call_events.MediaUp(call_id, self.now, connection), self.now)
-        else:
-            return False
-        return True
+        for call in tuple(bed.bed.calls.values()):
+            if call.call_id in bed.offers_due:
+                bed.offers_due.discard(call.call_id)
+                bed.does(call_events.Offered(call.call_id, "v=0", call.connection), self.now)
+                return True
+            if call.call_id in bed.answered and not call.media_up:
+                bed.does(call_events.MediaUp(call.call_id, self.now, call.connection), self.now)
+                return True
+        return False
 
-    def media_break(self, bed: ModelBed) -> None:
-        call = bed.bed.call
+    def media_break(self, bed: ModelBed, call: CallState) -> None:
         bed.does(call_events.MediaDown(call.call_id, "broken", self.now, call.connection), self.now)
 
-    def media_stall(self, bed: ModelBed) -> None:
-        call = bed.bed.call
+    def media_stall(self, bed: ModelBed, call: CallState) -> None:
         bed.does(call_events.MediaStalled(call.call_id, "nothing comes", self.now, call.connection), self.now)
 
-    def bed_timer_ends(self, bed: ModelBed) -> None:
-        timer, bed.timer = bed.timer, None
-        assert timer is not None
+    def bed_timer_ends(self, bed: ModelBed, timer: StartTimer) -> None:
+        del bed.timers[timer.call_id]
         bed.does(call_events.TimedOut(timer.call_id, timer.timer, self.now), self.now)
 
     # -- until nothing moves
@@ -259,7 +257,7 @@ class ModelWard:
     def check_owner(self, bed: ModelBed) -> None:
         """The open request of *bed* is held by the desk, on its way there, or the bed knows that it is not sent."""
         if bed.bed.request.state is State.ANSWERING:
-            assert bed.bed.call.state is not call_events.State.IDLE, "an answer leads nowhere"
+            assert bed.bed.calls, "an answer leads nowhere"
             return
         request_id = bed.bed.request.request_id
         held = request_id in self.desk.ledger.requests
@@ -275,14 +273,14 @@ class ModelWard:
         """At rest bed and desk say the same of the request, and somebody is about to do something for it."""
         state = bed.bed.request.state
         if state is State.CALLED:
-            assert bed.timer is not None, "a ring without an end"
+            assert bed.timers, "a ring without an end"
         kept = self.desk.ledger.requests.get(bed.bed.request.request_id)
         if kept is None:
             assert state is State.IDLE, f"{bed.user} is {state}, and the desk knows nothing of it"
             return
         assert state in _SAME[kept.state], f"{bed.user} is {state}, the desk says {kept.state}"
         if kept.state is RequestState.TALKING:
-            assert kept.call_id == bed.bed.call.call_id == bed.bed.request.call_id
+            assert [kept.call_id] == list(bed.bed.calls) == [talk.call_id for talk in bed.bed.request.talks]
         if kept.state is RequestState.WAITING:
             seats = [seat for seat in self.desk.ledger.seats.values() if kept.groups & seat.groups]
             free = [seat for seat in seats if seat.state is SeatState.FREE]

@@ -59,10 +59,9 @@ class ModelBed:
         self.bed = Bed(rules=self._rules, info=wire.BedInfo(group=GROUP, bed=self.user), devices=wire.Devices())
         self.writing: Kept | None = None
         self.held_back: list[wire.Message] = []
-        self.offer_due = ""
-        self.answered = ""
-        self.connected = ""
-        self.timer: media_effects.StartTimer | None = None
+        self.offers_due: set[str] = set()
+        self.answered: set[str] = set()
+        self.timers: dict[str, media_effects.StartTimer] = {}
         self.does(bed_events.Restored(self.disk), now)
 
     @property
@@ -77,18 +76,18 @@ class ModelBed:
                     self.writing = effect.kept
                 case bed_events.Send():
                     self.held_back.append(effect.message)
-                case media_effects.OpenMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case media_effects.RebuildMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
+                case media_effects.OpenMedia() | media_effects.RebuildMedia():
+                    self.answered.discard(effect.call_id)
+                    self.offers_due.add(effect.call_id)
                 case media_effects.ApplyAnswer():
-                    self.answered = self.bed.call.call_id
+                    self.answered.add(effect.call_id)
                 case media_effects.CloseMedia():
-                    self.offer_due = self.answered = self.connected = ""
+                    self.offers_due.discard(effect.call_id)
+                    self.answered.discard(effect.call_id)
                 case media_effects.StartTimer():
-                    self.timer = effect
+                    self.timers[effect.call_id] = effect
                 case media_effects.StopTimer():
-                    self.timer = None
+                    self.timers.pop(effect.call_id, None)
                 case call_events.Emit(kind=call_events.Kind.BEGIN) if not self.bed.request.is_open:
                     self.satisfied = True
                 case _:
