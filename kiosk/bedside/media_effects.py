@@ -119,18 +119,8 @@ class StopTimer:
     call_id: str
 
 
-ForMedia = (
-    StartRing
-    | StopRing
-    | OpenMedia
-    | RebuildMedia
-    | WatchMedia
-    | ApplyAnswer
-    | AddCandidate
-    | OpenGate
-    | StopVideo
-    | CloseMedia
-    | StartTimer
-    | StopTimer
-)
+ForConnection = RebuildMedia | WatchMedia | ApplyAnswer | AddCandidate | OpenGate | StopVideo
+"""Effects on a connection that is there."""
+
+ForMedia = ForConnection | StartRing | StopRing | OpenMedia | CloseMedia | StartTimer | StopTimer
 """Effects on the ring, the media connection and its timer."""

@@ -285,8 +285,8 @@ def negotiated_codec(transceiver: RTCRtpTransceiver) -> str:
     return str(codecs[0].name) if codecs else ""
 
 
-def tap_packets(receiver: RTCRtpReceiver, tap: Tap) -> None:
-    """Give every RTP packet that *receiver* gets to *tap*, on the loop's thread, instead of to its decoder.
+def tap_packets(receiver: RTCRtpReceiver, tap: Tap | None) -> None:
+    """Give every RTP packet that *receiver* gets to *tap*, on the loop's thread, instead of to its decoder (None).
 
     Raises :exc:`MediaError` when the receiver was made before :func:`shorten_audio_buffer`.
     """

@@ -63,8 +63,10 @@ class Limiter:
     held: float = 1.0
 
 
-def shaped(before: Limiter, block: NDArray[np.int16], *, gain: float) -> tuple[Limiter, NDArray[np.int16]]:
-    """*block* at *gain* and never above the ceiling."""
+def shaped(
+    before: Limiter, block: NDArray[np.int16] | NDArray[np.int32], *, gain: float
+) -> tuple[Limiter, NDArray[np.int16]]:
+    """*block* at *gain* and never above the ceiling; a wider one (a sum) may be louder than a block can be."""
     peak = float(np.abs(block.astype(np.int32)).max(initial=0)) / 32768 * gain
     most = CEILING / peak if peak > CEILING else 1.0
     held = min(most, before.held + RELEASE * (1 - before.held))

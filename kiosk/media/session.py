@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -33,19 +34,17 @@ from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
-from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.sound import SAMPLE_RATE
+from kiosk.hardware.sound import BLOCK_S, SAMPLE_RATE
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
-from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
 from kiosk.media.quality import Totals
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
-from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
+from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
 
@@ -56,6 +55,8 @@ GATHER_TIMEOUT_S = 6.0
 CLOSE_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
 """A far end that closes its connection has usually hung up: the desk's word is waited for before it is a fault."""
+NO_PICTURES_S = 2.0
+"""A seat of which none has come for so long shows none: its camera is off, or its path is lost."""
 MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
@@ -80,7 +81,7 @@ class MediaFailed:
 
 @dataclass(frozen=True)
 class MediaStalled:
-    """Connected once, and nothing comes any more (see :mod:`kiosk.media.liveness`)."""
+    """Connected once, and nothing comes any more (:mod:`kiosk.media.liveness`), or it cannot be played."""
 
     why: str
 
@@ -119,11 +120,11 @@ MediaEvent = (
 
 
 class MediaSession:
-    """One connection. What *devices* capture is routed to it.
+    """One connection. It shares *devices* with the others: its gate is its own.
 
-    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
-    first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
-    *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
+    *on_event* is called on the loop; *picture*: see :meth:`show`. Of *ice_servers* the first STUN and the first
+    TURN server are used; *relay_only*: no path but through TURN. *pictures* is what the bed shows, shared by all
+    sessions that show it; without it the session has its own.
     """
 
     def __init__(
@@ -148,14 +149,16 @@ class MediaSession:
         self._sound: SeatSound | None = None
         self._audible = False
         self._frames = 0
+        self._seat_camera: RTCRtpReceiver | None = None
+        self._pictured_at = -math.inf
         self._gate = Gate()
         self._pictures = pictures or VideoSource()
         self._owns_pictures = pictures is None
-        self._sender = new_sender()
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
-        devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
+        self._audio = VoiceTrack(self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs))
+        if call_type is CallType.VIDEO:
+            devices.film(self._pictures.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
@@ -251,6 +254,18 @@ class MediaSession:
         """Stop sending pictures."""
         self._video.enable(False)
 
+    def show(self, picture: Callable[[av.VideoFrame], None] | None) -> None:
+        """Give what the seat's camera sends to *picture* from now on; None: nobody looks, nothing is decoded."""
+        self._picture = picture
+        if self._seat_camera is not None:
+            # Decoding begins in the middle: the decoder fails until aiortc has asked for a key frame for it.
+            tap_packets(self._seat_camera, self._unseen if picture is None else None)
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether pictures of the seat have arrived of late, decoded or not."""
+        return time.monotonic() - self._pictured_at < NO_PICTURES_S
+
     def watch(self, *, peer_sends: bool) -> None:
         """Tell :class:`MediaStalled` when nothing comes any more; *peer_sends*: the seat sends without a pause."""
         self._peer_sends = peer_sends
@@ -287,9 +302,6 @@ class MediaSession:
         self._tell(PicturesShed(not shown))
 
     # -- speech
-
-    def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._meter("from_bed", rms_dbfs(block) - self._devices.lifted_db)
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
@@ -355,6 +367,8 @@ class MediaSession:
             path = liveness.step(path, liveness.Seen(now) if seen != before else liveness.Tick(now))
             if path.state is liveness.State.STALLED is not was:
                 self._tell(MediaStalled(f"nothing has arrived from the seat for {path.limit_s:g} s"))
+            elif self._sound is not None and self._sound.broken:
+                self._tell(MediaStalled("what the seat says cannot be played"))
 
     async def _packets_received(self) -> int:
         """Of any kind: sound, pictures, reports."""
@@ -366,11 +380,11 @@ class MediaSession:
 
     def _protect_voice(self, stats: Any) -> None:
         """Heed the seat's report on our sound, once."""
-        if self._sender is None or stats.timestamp == self._reported_at:
+        if stats.timestamp == self._reported_at:
             return
         self._reported_at = stats.timestamp
         before, self._protection = self._protection, reported(self._protection, fraction_lost=stats.fractionLost)
-        self._sender.protect(self._protection)
+        self._audio.protect(self._protection)
         if self._protection.expected != before.expected:
             log.info("- call %s: the seat loses %.0f %% of our sound", self.log_id, self._protection.loss)
 
@@ -380,19 +394,20 @@ class MediaSession:
         listen = self._play_audio if track.kind == "audio" else self._show_video
         self._listening.append(self._loop.create_task(_until_ended(listen(track))))
 
+    def _receiver_of(self, track: MediaStreamTrack) -> RTCRtpReceiver:
+        return next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
+
     async def _play_audio(self, track: MediaStreamTrack) -> None:
         """Until the track ends; its packets are tapped, so it gives nothing but its end."""
-        receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
-        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
-        tap_packets(receiver, self._sound.take)
-        playing = self._loop.create_task(self._sound.play())
+        sound = self._sound = SeatSound(heard=self._heard_from_seat)
+        tap_packets(self._receiver_of(track), sound.take)
+        self._devices.mix.add(sound)
         try:
             while True:
                 await track.recv()
         finally:
-            playing.cancel()
-            await asyncio.gather(playing, return_exceptions=True)
-            log.info("- call %s: received sound: %s", self.log_id, in_words(self._sound.report))
+            self._devices.mix.remove(sound)
+            log.info("- call %s: received sound: %s", self.log_id, in_words(sound.report))
 
     def _heard_from_seat(self, level: float) -> None:
         self._meter("from_seat", level)
@@ -402,15 +417,21 @@ class MediaSession:
 
     async def _show_video(self, track: MediaStreamTrack) -> None:
         """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
+        self._seat_camera = self._receiver_of(track)
+        self.show(self._picture)
         while True:
             frame = await track.recv()
             if not isinstance(frame, av.VideoFrame):
                 continue
             self._frames += 1
+            self._pictured_at = time.monotonic()
             if self._frames == 1:
                 self._tell(RemoteVideoStarted())
             if self._picture is not None:
                 self._picture(frame)
+
+    def _unseen(self, packet: Any) -> None:
+        self._pictured_at = time.monotonic()
 
 
 def with_fec(sdp: str) -> str:
