@@ -217,10 +217,15 @@ const RECEIVED = {
   fault: (message) => {
     if (message.field === "request_id") overdue.stopTaking();
     if (message.code === "stale_call" && !call.refused(message)) return;
-    if (colleagues.refused(message, () => faultWords(message))) return;
+    if (message.field === "user_id" && aboutColleague(message)) return;
     status(() => faultWords(message), true);
   },
 };
+
+// What the mesh says by itself carries no id: it tries again, and the person needs no words about that.
+function aboutColleague(fault) {
+  return !fault.id || colleagues.refused(() => faultWords(fault));
+}
 
 // A call that this page made ends with words of its own: no other seat rings for it.
 function endKey(reason) {

@@ -3,8 +3,6 @@ import { Finder, foundButton, foundRow } from "./finder.js";
 import { say } from "./words.js";
 
 const ANEW_MS = 1000; // while it is open: colleagues become free and busy
-// Why the desk does not ask a seat in. Told where the button was, which may be far from the page's status.
-const REFUSALS = new Set(["seat_not_free", "seat_in_talk", "talk_full", "unknown_seat"]);
 
 const section = document.getElementById("add");
 let acts = { find: () => {}, ask: () => {} };
@@ -41,9 +39,10 @@ export function boardShows() {
   }, ANEW_MS);
 }
 
-// True: it was about a colleague who cannot be asked.
-export function refused({ code }, words) {
-  if (!REFUSALS.has(code) || section.hidden) return false;
+// Why the desk does not ask a seat in. Told where the button is, which may be far from the page's status; false if
+// there is nobody to be told.
+export function refused(words) {
+  if (section.hidden) return false;
   refusal = words;
   drawRefusal();
   return true;
