@@ -10,15 +10,11 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-import math
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import av
-import numpy as np
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -31,22 +27,47 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
-from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
-from kiosk.hardware.sound import BLOCK_S, SAMPLE_RATE
+from kiosk.hardware.sound import BLOCK_S
 from kiosk.media import liveness, speech
 from kiosk.media.aiortc_private import tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
 from kiosk.media.playout_words import Report
 from kiosk.media.quality import Totals
+from kiosk.media.seat_pictures import SeatPictures
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
+from kiosk.media.session_events import (
+    MediaConnected,
+    MediaEvent,
+    MediaFailed,
+    MediaStalled,
+    PicturesShed,
+    RemoteAudioStarted,
+    RemoteVideoStarted,
+    SpokenBothWays,
+)
+from kiosk.media.session_sdp import check_answer, with_fec
 from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
+
+__all__ = [
+    "AUDIBLE_DBFS",
+    "UNTRUSTED",
+    "MediaConnected",
+    "MediaEvent",
+    "MediaFailed",
+    "MediaSession",
+    "MediaStalled",
+    "PicturesShed",
+    "RemoteAudioStarted",
+    "RemoteVideoStarted",
+    "SpokenBothWays",
+]
 
 log = logging.getLogger(__name__)
 
@@ -55,68 +76,12 @@ GATHER_TIMEOUT_S = 6.0
 CLOSE_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
 """A far end that closes its connection has usually hung up: the desk's word is waited for before it is a fault."""
-NO_PICTURES_S = 2.0
-"""A seat of which none has come for so long shows none: its camera is off, or its path is lost."""
-MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
 """RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
-VOICE_FORMAT = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
 OPUS = "audio/opus"
 """The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
-
-
-@dataclass(frozen=True)
-class MediaConnected:
-    """ICE and DTLS are done."""
-
-
-@dataclass(frozen=True)
-class MediaFailed:
-    """The connection cannot be made, or the seat closed it."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class MediaStalled:
-    """Connected once, and nothing comes any more (:mod:`kiosk.media.liveness`), or it cannot be played."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class RemoteAudioStarted:
-    """The first audible sound of the seat has arrived."""
-
-
-@dataclass(frozen=True)
-class RemoteVideoStarted:
-    """The first picture of the seat has been decoded."""
-
-
-@dataclass(frozen=True)
-class SpokenBothWays:
-    """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
-
-
-@dataclass(frozen=True)
-class PicturesShed:
-    """The path carries no pictures: the seat gets sound alone (*shed*), or pictures again."""
-
-    shed: bool
-
-
-MediaEvent = (
-    MediaConnected
-    | MediaFailed
-    | MediaStalled
-    | RemoteAudioStarted
-    | RemoteVideoStarted
-    | SpokenBothWays
-    | PicturesShed
-)
 
 
 class MediaSession:
@@ -144,13 +109,10 @@ class MediaSession:
         self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
-        self._picture = picture
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
-        self._frames = 0
-        self._seat_camera: RTCRtpReceiver | None = None
-        self._pictured_at = -math.inf
+        self._seat_pictures = SeatPictures(picture, began=lambda: self._tell(RemoteVideoStarted()))
         self._gate = Gate()
         self._pictures = pictures or VideoSource()
         self._owns_pictures = pictures is None
@@ -197,7 +159,7 @@ class MediaSession:
     async def totals(self, *, at: float) -> Totals:
         """What the connection has counted until *at*, which is now."""
         stats = await self._pc.getStats()
-        return totals(stats.values(), sound=self.received_sound, frames=self._frames, at=at)
+        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.decoded, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
@@ -220,10 +182,7 @@ class MediaSession:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
         if self._closed:
             return
-        if len(sdp) > MAX_SDP_BYTES:
-            raise MediaError(f"the answer has {len(sdp)} bytes; at most {MAX_SDP_BYTES} are allowed")
-        if "a=fingerprint:" not in sdp:
-            raise MediaError("the answer names no key (a=fingerprint): refused, as RFC 8827 demands")
+        check_answer(sdp)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except OperationError as error:
@@ -256,15 +215,12 @@ class MediaSession:
 
     def show(self, picture: Callable[[av.VideoFrame], None] | None) -> None:
         """Give what the seat's camera sends to *picture* from now on; None: nobody looks, nothing is decoded."""
-        self._picture = picture
-        if self._seat_camera is not None:
-            # Decoding begins in the middle: the decoder fails until aiortc has asked for a key frame for it.
-            tap_packets(self._seat_camera, self._unseen if picture is None else None)
+        self._seat_pictures.show(picture)
 
     @property
     def sees_pictures(self) -> bool:
         """Whether pictures of the seat have arrived of late, decoded or not."""
-        return time.monotonic() - self._pictured_at < NO_PICTURES_S
+        return self._seat_pictures.arrive
 
     def watch(self, *, peer_sends: bool) -> None:
         """Tell :class:`MediaStalled` when nothing comes any more; *peer_sends*: the seat sends without a pause."""
@@ -391,16 +347,14 @@ class MediaSession:
     # -- what the seat sends
 
     def _remote_track(self, track: MediaStreamTrack) -> None:
-        listen = self._play_audio if track.kind == "audio" else self._show_video
-        self._listening.append(self._loop.create_task(_until_ended(listen(track))))
+        receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
+        listen = self._play_audio if track.kind == "audio" else self._seat_pictures.watch
+        self._listening.append(self._loop.create_task(_until_ended(listen(track, receiver))))
 
-    def _receiver_of(self, track: MediaStreamTrack) -> RTCRtpReceiver:
-        return next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
-
-    async def _play_audio(self, track: MediaStreamTrack) -> None:
+    async def _play_audio(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
         """Until the track ends; its packets are tapped, so it gives nothing but its end."""
         sound = self._sound = SeatSound(heard=self._heard_from_seat)
-        tap_packets(self._receiver_of(track), sound.take)
+        tap_packets(receiver, sound.take)
         self._devices.mix.add(sound)
         try:
             while True:
@@ -414,41 +368,6 @@ class MediaSession:
         if not self._audible and level > AUDIBLE_DBFS:
             self._audible = True
             self._tell(RemoteAudioStarted())
-
-    async def _show_video(self, track: MediaStreamTrack) -> None:
-        """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
-        self._seat_camera = self._receiver_of(track)
-        self.show(self._picture)
-        while True:
-            frame = await track.recv()
-            if not isinstance(frame, av.VideoFrame):
-                continue
-            self._frames += 1
-            self._pictured_at = time.monotonic()
-            if self._frames == 1:
-                self._tell(RemoteVideoStarted())
-            if self._picture is not None:
-                self._picture(frame)
-
-    def _unseen(self, packet: Any) -> None:
-        self._pictured_at = time.monotonic()
-
-
-def with_fec(sdp: str) -> str:
-    """*sdp*, in which the far end is asked for mono with in-band FEC and told that it gets mono (RFC 7587 §7).
-
-    aiortc has no word for it.
-    """
-    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", rf"\1a=fmtp:\2 {VOICE_FORMAT}\r\n", sdp)
-
-
-def mono(frame: Any) -> NDArray[np.int16]:
-    """The samples of a decoded Opus frame (packed stereo, 16 bit, 48 kHz) as one channel."""
-    samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).astype(np.int32)
-    if frame.sample_rate != SAMPLE_RATE:
-        raise MediaError(f"sound of {frame.sample_rate} Hz instead of {SAMPLE_RATE}")
-    mixed: NDArray[np.int16] = samples.mean(axis=1).astype(np.int16)
-    return mixed
 
 
 async def _until_ended(listening: Any) -> None:

@@ -62,6 +62,8 @@ class VideoSource:
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
         self._control = rate_control.begin(Picture(NOMINAL.width, NOMINAL.height, fps))
+        self.target: Target | None = None
+        """What is encoded now; None: nothing. Kept: it is asked for with every packet that is paced."""
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
@@ -79,11 +81,6 @@ class VideoSource:
     def codecs(self) -> tuple[VideoCodec, ...]:
         """What can be made, what is liked best first."""
         return tuple(self._makers)
-
-    @property
-    def target(self) -> Target | None:
-        """What is encoded now; None: nothing."""
-        return self._control.target
 
     def join(self, viewer: Viewer, codec: VideoCodec) -> int:
         """*viewer* watches from now on, beginning with a key frame. Returns its number."""
@@ -137,8 +134,8 @@ class VideoSource:
         self._tick()
 
     def _control_is(self, control: rate_control.Control) -> None:
-        before, self._control = self._control.target, control
-        target = control.target
+        before, target = self.target, control.target
+        self._control, self.target = control, target
         if target is not None and (before is None or (before.scale, before.fps) != (target.scale, target.fps)):
             log.info("- video: %d kb/s, %g of the size, %d fps", target.bps // 1000, target.scale, target.fps)
         self._aim(target)

@@ -18,7 +18,7 @@ from tests.unit.ward_parts import ModelBed, ModelPage
 
 pytestmark = pytest.mark.promise("R01", "R09")
 
-BEDS, SEATS = 3, 2
+BEDS, SEATS = 3, 3
 PATIENCE = 200
 """Turns in which one attentive nurse must have spoken with everybody."""
 
@@ -37,7 +37,9 @@ class WardHistory(RuleBasedStateMachine):
         slow_disks=st.booleans(),
         backup=st.booleans(),
         silent=st.booleans(),
-        begins=st.sampled_from(["dark", "ready", "ringing", "talking", "called", "answering", "seat talks"]),
+        begins=st.sampled_from(
+            ["dark", "ready", "ringing", "talking", "called", "answering", "seat talks", "asked in", "group"]
+        ),
     )
     def opens(self, queue: bool, slow_disks: bool, backup: bool, silent: bool, begins: str) -> None:
         self.wished = set()
@@ -62,13 +64,21 @@ class WardHistory(RuleBasedStateMachine):
             self.ward.calm()
             self.wished.clear()
             assert self.bed(0).bed.request.state is State.TALKING
-        if begins in ("ringing", "talking"):
+        if begins in ("ringing", "talking", "asked in", "group"):
             self.patient_presses(index=0)
             self.ward.calm()
-        if begins == "talking":
+        if begins in ("talking", "asked in", "group"):
             self.page(0).accepts()
             self.ward.calm()
             assert self.bed(0).bed.request.state is State.TALKING
+        if begins in ("asked in", "group"):
+            self.page(0).asks_in(self.page(1).user)
+            self.ward.calm()
+            assert len(self.bed(0).bed.calls) == 2
+        if begins == "group":
+            self.page(1).accepts()
+            self.ward.calm()
+            assert len(self.bed(0).bed.request.talks) == 2
 
     def bed(self, index: int) -> ModelBed:
         return list(self.ward.beds.values())[index]
@@ -140,6 +150,13 @@ class WardHistory(RuleBasedStateMachine):
     )
     def nurse_calls_a_bed(self, index: int, bed: int, call_type: CallType, quick: bool) -> None:
         self.page(index).calls(self.bed(bed).user, call_type)
+        if quick:
+            self.ward.calm()
+
+    @rule(index=st.integers(0, SEATS - 1), other=st.integers(0, SEATS - 1), quick=st.booleans())
+    def nurse_asks_a_colleague_in(self, index: int, other: int, quick: bool) -> None:
+        if self.page(index).call_id:
+            self.page(index).asks_in(self.page(other).user)
         if quick:
             self.ward.calm()
 

@@ -17,11 +17,11 @@ from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
 from kiosk.desk.escalation import UNANSWERED
-from kiosk.desk.ledger import LeaseState, RequestState, Rules, Stage
+from kiosk.desk.ledger import LeaseState, Request, RequestState, Rules, Stage
 from kiosk.desk.timeline import Entry
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import Priority, SeatState
+from kiosk.signaling.messages import MAX_MEMBERS, Priority, SeatState
 from tests.unit.timelines import state_told
 from tests.unit.ward_parts import GROUP, NEXT_GROUP, RING_S, ModelBed, ModelPage, Wire
 
@@ -228,7 +228,7 @@ class ModelWard:
         """Leases, seats and requests of the desk agree with each other."""
         ledger = self.desk.ledger
         for lease in ledger.leases.values():
-            assert ledger.requests[lease.request_id].call_id == lease.call_id
+            assert lease.call_id in ledger.requests[lease.request_id].calls
             seat = ledger.seats.get(lease.seat)
             if seat is not None and seat.connected:
                 assert seat.call_id == lease.call_id
@@ -238,13 +238,16 @@ class ModelWard:
             if bound:
                 assert ledger.leases[seat.call_id or ""].seat == seat.user_id
         for kept in ledger.requests.values():
-            held = ledger.leases.get(kept.call_id or "")
-            assert (held is not None) == (kept.call_id is not None)
-            assert held is None or held.request_id == kept.told.request_id
+            held = ledger.leases_of(kept)
+            assert all(lease.request_id == kept.told.request_id for lease in held)
+            assert len({lease.seat for lease in held}) == len(held) <= MAX_MEMBERS
             bound = kept.state in (RequestState.RINGING, RequestState.TALKING)
-            called = kept.state is RequestState.ANSWERED and held is not None and held.by_seat
-            assert (bound or called) == (held is not None)
-            assert held is not None or not kept.by_seat, "what nobody asked for outlives its call"
+            called = kept.state is RequestState.ANSWERED and any(lease.by_seat for lease in held)
+            assert (bound or called) == bool(held)
+            assert held or not kept.by_seat, "what nobody asked for outlives its call"
+            talking = [lease for lease in held if lease.state is LeaseState.TALKING]
+            assert (kept.state is RequestState.TALKING) == bool(talking)
+            assert talking or len(held) <= 1, "several seats ring where nobody talks"
         owners = [kept.bed for kept in ledger.requests.values()]
         assert len(owners) == len(set(owners)), "a bed has one request"
 
@@ -280,7 +283,7 @@ class ModelWard:
             return
         assert state in _SAME[kept.state], f"{bed.user} is {state}, the desk says {kept.state}"
         if kept.state is RequestState.TALKING:
-            assert [kept.call_id] == list(bed.bed.calls) == [talk.call_id for talk in bed.bed.request.talks]
+            self.check_talk(bed, kept)
         if kept.state is RequestState.WAITING:
             seats = [seat for seat in self.desk.ledger.seats.values() if kept.groups & seat.groups]
             free = [seat for seat in seats if seat.state is SeatState.FREE]
@@ -299,6 +302,21 @@ class ModelWard:
             lease = self.desk.ledger.leases[kept.call_id or ""]
             waits_for = "invite" if lease.state is LeaseState.RESERVED else "ring"
             assert desk_events.Timer(waits_for, lease.call_id) in self.timers, "a ringing without an end"
+
+    def check_talk(self, bed: ModelBed, kept: Request) -> None:
+        """Bed, desk and pages name the same seats, and whoever is still being rung is not for ever."""
+        leases = {lease.call_id: lease for lease in self.desk.ledger.leases_of(kept)}
+        assert bed.bed.calls.keys() == leases.keys()
+        talking = [call_id for call_id, lease in leases.items() if lease.state is LeaseState.TALKING]
+        assert sorted(talk.call_id for talk in bed.bed.request.talks) == sorted(talking)
+        states = {lease.seat: "talking" if lease.call_id in talking else "ringing" for lease in leases.values()}
+        for lease in leases.values():
+            page = self.pages[lease.seat]
+            if lease.call_id not in talking:
+                assert desk_events.Timer("ring", lease.call_id) in self.timers, "a ringing without an end"
+                assert lease.call_id in bed.timers
+            elif page.call_id == lease.call_id:
+                assert page.members == states or (len(states) == 1 and not page.members)
 
 
 _SAME = {

@@ -136,6 +136,8 @@ class ModelPage:
         """The request its person has clicked on, until it rings."""
         self.calls_out = False
         """Its call is one to a bed, which has not answered yet."""
+        self.members: dict[str, str] = {}
+        """Who is in its talk, as it was told last: seats and their states."""
 
     def hears(self, message: wire.Message) -> None:
         match message:
@@ -154,6 +156,8 @@ class ModelPage:
                 self.taking = ""
             case wire.Rebuild() if message.call_id == self.call_id and self.accepted:
                 self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0", connection=message.connection))
+            case wire.Members() if message.call_id == self.call_id:
+                self.members = {member.user_id: member.state for member in message.members}
             case wire.CallEnded():
                 self.taking = ""
                 if message.call_id == self.call_id:
@@ -171,6 +175,9 @@ class ModelPage:
 
     def calls(self, bed: str, call_type: CallType) -> None:
         self.wire.says(wire.CallBed(bed_user=bed, call_type=call_type))
+
+    def asks_in(self, seat: str) -> None:
+        self.wire.says(wire.AddSeat(call_id=self.call_id, user_id=seat))
 
     def accepts(self) -> None:
         self.accepted, self.calls_out = True, False
@@ -191,6 +198,7 @@ class ModelPage:
 
     def leaves(self) -> None:
         self.call_id, self.accepted, self.calls_out = "", False, False
+        self.members = {}
 
     def loses_the_wire(self) -> None:
         self.wire.breaks()
