@@ -153,6 +153,19 @@ async def test_a_connection_between_two_that_breaks_is_made_anew(nurses: Colleag
     await expect(other.by("members-warning")).to_be_empty()
 
 
+async def test_an_offer_that_was_lost_is_made_again(hospital: Hospital, nurses: Colleagues) -> None:
+    lin, zhou = [await nurses.arrives(user_id) for user_id in ("nurse-1", "nurse-2")]
+    hospital.bed.press()
+    await lin.answers()
+    await zhou.page.evaluate("held = []")
+    await lin.asks("nurse-2")
+    await zhou.answers()
+    await zhou.page.wait_for_function("() => held.length > 0", timeout=HANG_MS)
+    await lin.has("nurse-2", "connecting")
+    await zhou.page.evaluate("held = null")
+    await all_hear_each_other(lin, zhou)
+
+
 async def test_of_two_offers_that_cross_one_stands(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens(ward_settings(desk={"seats": NAMED}))
     lin, zhou = both = await Colleagues(hospital, sign_in).talk("nurse-1", "nurse-2")

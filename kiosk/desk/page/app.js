@@ -14,7 +14,7 @@ import { drawQuality } from "./quality-view.js";
 import * as ring from "./ring.js";
 import * as signIn from "./sign-in.js";
 import { Wire } from "./wire.js";
-import { clock, has, label, say, switchLanguage } from "./words.js";
+import { clock, has, label, say, switchLanguage, write } from "./words.js";
 
 const CALM = new Set(["asked", "joined", "hangup"]); // what changes in a talk without a fault
 
@@ -41,10 +41,9 @@ const mesh = new Mesh({
   told: (change, name) => status(() => say(`member_${change}`, { name }), !CALM.has(change)),
 });
 
-// Spoken each time it is written, so the same words are written once.
 function status(words, warn = false) {
   lastStatus = words;
-  if (byId("status").textContent !== words()) byId("status").textContent = words();
+  write("status", words());
   byId("status").classList.toggle("warn", warn);
 }
 

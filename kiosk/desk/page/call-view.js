@@ -1,7 +1,7 @@
 // The call on the screen: the bed's picture and one's own, what either end does not send, and the controls.
 import * as board from "./board.js";
 import { LevelMeter } from "./level-meter.js";
-import { clock, say } from "./words.js";
+import { clock, say, write } from "./words.js";
 
 const TICK_MS = 500;
 
@@ -111,11 +111,6 @@ function ownWords({ own, isVideo }, company) {
   else if (!own.wanted.audio) parts.push(say(company ? "own_muted_for_all" : "own_muted"));
   if (isVideo && own.missing.video) parts.push(say("no_camera", { why: say(own.missing.video) }));
   return parts.join(" ");
-}
-
-// Written only when it is new: a live region is spoken again each time it is written.
-function write(id, words) {
-  if (byId(id).textContent !== words) byId(id).textContent = words;
 }
 
 function press(id, pressed) {

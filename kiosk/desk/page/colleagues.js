@@ -1,6 +1,6 @@
 // "Add a colleague": in a talk the person looks for a colleague, and a button asks that seat to join.
 import { Finder, foundButton, foundRow } from "./finder.js";
-import { say } from "./words.js";
+import { say, write } from "./words.js";
 
 const ANEW_MS = 1000; // while it is open: colleagues become free and busy
 
@@ -61,9 +61,7 @@ export function drawColleagues(call) {
 }
 
 function drawRefusal() {
-  const words = refusal();
-  const line = document.getElementById("add-refusal");
-  if (line.textContent !== words) line.textContent = words;
+  write("add-refusal", refusal());
 }
 
 function row(seat) {

@@ -1,16 +1,16 @@
 // A search in the page: the person types a part of a name, the desk answers with what fits, and each is a row.
-import { say } from "./words.js";
+import { say, write } from "./words.js";
 
 const TYPING_MS = 200; // the desk is asked when the person pauses
 
 export class Finder {
-  // `section` is a <details> with one input, one list and one line of words. `ask` is given the text; `row` makes the
-  // line of one thing found; `none` and `more` are the keys of the words for nothing and for how many more there are.
+  // `section` is a <details> with one input and one list, and a line of words whose id is its own and "-more". `ask` is
+  // given the text; `row` makes the line of one thing found; `none` and `more` are the keys of the words for nothing and
+  // for how many more there are.
   constructor(section, { ask, row, none, more }) {
     Object.assign(this, { section, ask, row, none, more, found: [], count: null, timer: null });
     this.input = section.querySelector("input");
     this.list = section.querySelector("ul");
-    this.words = section.querySelector("[role=status]");
     section.ontoggle = () => { if (section.open) this.look(); };
     this.input.oninput = () => {
       clearTimeout(this.timer);
@@ -48,8 +48,7 @@ export class Finder {
 
   // Rows that are the same stay: a button is not exchanged under a finger. Who stands on one stays on it.
   redraw() {
-    const words = this.moreWords();
-    if (this.words.textContent !== words) this.words.textContent = words;
+    write(`${this.section.id}-more`, this.moreWords());
     const fresh = document.createElement("ul");
     fresh.append(...this.found.map((each) => this.row(each)));
     if (fresh.innerHTML === this.list.innerHTML) return;

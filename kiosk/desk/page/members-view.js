@@ -1,5 +1,5 @@
 // Who else is in the talk: names, states, and small pictures. Each colleague is heard from its own tile.
-import { say } from "./words.js";
+import { say, write } from "./words.js";
 
 const LOOK_EVERY_MS = 500;
 const STILL_LOOKS = 4; // a picture that has stood still for so long is not shown any more
@@ -72,6 +72,5 @@ export function drawMembers(mesh) {
   }
   byId("group").hidden = members.length === 0;
   const cut = members.filter(({ state }) => state === "interrupted").map(({ name }) => name);
-  const words = cut.length ? say("members_interrupted", { names: cut.join(", ") }) : "";
-  if (byId("members-warning").textContent !== words) byId("members-warning").textContent = words;
+  write("members-warning", cut.length ? say("members_interrupted", { names: cut.join(", ") }) : "");
 }
