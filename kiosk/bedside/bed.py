@@ -219,15 +219,15 @@ class Bed:
         if message.call_id not in self.calls and not self._may_begin(message):
             self._effects.append(Send(wire.LineBusy(call_id=message.call_id)))
             return
-        talking = [on.call_type for on in self.calls.values() if on.begun]
-        call_type = max(talking, default=self.request.rules.call_type)
+        opened = [self.calls[talk.call_id].call_type for talk in self.request.talks]
+        call_type = max(opened, default=self.request.rules.call_type)
         self._call_step(
             call_events.Call(message.call_id, message.seat, message.fence, call_type, ring_s=self._ring_s)
         )
 
     def _may_begin(self, message: wire.Allocated) -> bool:
         if message.joins:
-            return any(on.begun for on in self.calls.values()) and len(self.calls) < MAX_MEMBERS
+            return bool(self.request.talks) and len(self.calls) < MAX_MEMBERS
         return not self.calls
 
     def _seat_calls(self, message: wire.SeatCalls) -> None:

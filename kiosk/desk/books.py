@@ -229,7 +229,7 @@ class Books:
         elif seat.state is SeatState.RINGING:
             self.move_seat(seat.user_id, _RELEASE[seat.chosen], call_id=None)
         else:
-            self.move_seat(seat.user_id, "end", call_id=None)
+            self.move_seat(seat.user_id, "end", call_id=None, page_call_id=None)
             if self.rules.wrap_up_s:
                 self.effects.append(StartTimer(Timer("wrap_up", seat.user_id), self.rules.wrap_up_s))
             else:

@@ -10,7 +10,7 @@ import msgspec
 
 from kiosk.desk.allocation_events import Tell
 from kiosk.desk.books import Books
-from kiosk.desk.calls import ask_in, held_lease, refuse_stale
+from kiosk.desk.calls import ask_in, held_lease
 from kiosk.desk.ledger import Lease, LeaseState, Seat
 from kiosk.desk.seat_calls import MAX_FOUND, has_words
 from kiosk.signaling import codec
@@ -33,10 +33,14 @@ def find_seats(books: Books, user_id: str, message: wire.FindSeats) -> None:
 
 
 def add_seat(books: Books, user_id: str, message: wire.AddSeat) -> None:
-    """A seat in a talk asks another one in."""
+    """A seat in a talk asks another one in.
+
+    No refusal names the call, which goes on: a desk that was just restarted may only not know it yet.
+    """
     lease = held_lease(books, user_id, message.call_id)
     if lease is None or lease.state is not LeaseState.TALKING:
-        refuse_stale(books, user_id, message.call_id)
+        what = "you are not in this talk, or the desk does not know it yet"
+        books.refuse(user_id, ErrorCode.OUT_OF_ORDER, what, field="call_id")
         return
     request = books.ledger.requests[lease.request_id]
     members = [member.seat for member in books.ledger.leases_of(request)]
@@ -69,8 +73,7 @@ def _in_words(seat: Seat) -> str:
 def between_members(books: Books, user_id: str, message: OfAMember) -> None:
     """Give *message* to the other seat of the talk, as one about its own call.
 
-    Both have accepted, or nothing passes. A refusal names no call: the sender's call with the bed is not concerned,
-    and a desk that was just restarted may not know it yet.
+    Both have accepted, or nothing passes. A refusal names no call, as above.
     """
     lease = held_lease(books, user_id, message.call_id)
     other = None if lease is None else _talking_with(books, lease, message.user_id)

@@ -103,7 +103,7 @@ class Seat:
     call_id: str | None = None
     connected: bool = False
     page_call_id: str | None = None
-    """The call its page said it was in when it signed in."""
+    """The call its page said it was in when it signed in, until that has ended."""
     chosen: SeatState = SeatState.FREE
     """Where it returns after a call: a seat that took an overdue request while it rested goes on resting."""
 

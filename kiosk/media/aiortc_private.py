@@ -10,7 +10,7 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import aioice.ice
@@ -18,8 +18,12 @@ import aioice.stun
 import aioice.turn
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
-from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+import av
+from aiortc import RTCRtpCodecParameters, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from aiortc.codecs import get_encoder
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.mediastreams import VIDEO_CLOCK_RATE, VIDEO_TIME_BASE
+from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, RtpPacket, unpack_remb_fci
 
 from kiosk.errors import MediaError
@@ -220,6 +224,34 @@ def hear_feedback(
                 report(bps, None, None)
 
     vars(sender).update(_handle_rtcp_packet=handle, _send_keyframe=keyframe)
+
+
+def send_payloads(sender: RTCRtpSender, following: Callable[[], Awaitable[tuple[Sequence[bytes], int]]]) -> None:
+    """Let *sender* send what *following* gives, instead of what its track does: RTP payloads, and their RTP time.
+
+    aiortc's packet mode packs each picture anew for each connection, and each packet takes its way through libav.
+    """
+
+    async def next_encoded_frame(codec: Any) -> RTCEncodedFrame | None:
+        payloads, timestamp = await following()
+        if not sender._enabled:
+            return None
+        return RTCEncodedFrame(list(payloads), timestamp, None)  # type: ignore[arg-type]  # no level, as aiortc's own
+
+    vars(sender).update(_next_encoded_frame=next_encoded_frame)
+
+
+def packer(codec: Literal["H264", "VP8"]) -> Callable[[bytes], tuple[bytes, ...]]:
+    """What makes RTP payloads of an encoded picture (RFC 6184, RFC 7741)."""
+    encoder = get_encoder(RTCRtpCodecParameters(mimeType=f"video/{codec}", clockRate=VIDEO_CLOCK_RATE))
+
+    def pack(data: bytes) -> tuple[bytes, ...]:
+        packet: av.Packet[Any] = av.Packet(data)
+        packet.pts, packet.time_base = 0, VIDEO_TIME_BASE
+        payloads, _ = encoder.pack(packet)
+        return tuple(payloads)
+
+    return pack
 
 
 class _LossWindow:

@@ -31,7 +31,7 @@ from aiortc.sdp import candidate_from_sdp
 from kiosk.errors import MediaError
 from kiosk.hardware.sound import BLOCK_S
 from kiosk.media import liveness, speech
-from kiosk.media.aiortc_private import tap_packets
+from kiosk.media.aiortc_private import send_payloads, tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
 from kiosk.media.playout_words import Report
@@ -163,7 +163,7 @@ class MediaSession:
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
-        self._pc.addTrack(self._audio)
+        send_payloads(self._pc.addTrack(self._audio), self._voice)
         self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
             self._video.offer()
@@ -261,8 +261,10 @@ class MediaSession:
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
+        if before.both_ways:
+            return
         self._speech = speech.heard(before, direction, dbfs=dbfs, seconds=BLOCK_S)
-        if self._speech.both_ways and not before.both_ways:
+        if self._speech.both_ways:
             self._tell(SpokenBothWays())
 
     # -- the connection
@@ -333,6 +335,10 @@ class MediaSession:
             if stats.type == "remote-inbound-rtp" and stats.kind == "audio":
                 self._protect_voice(stats)
         return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
+
+    async def _voice(self) -> tuple[Sequence[bytes], int]:
+        spoken = await self._audio.spoken()
+        return [spoken.packet], spoken.pts
 
     def _protect_voice(self, stats: Any) -> None:
         """Heed the seat's report on our sound, once."""

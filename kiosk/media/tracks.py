@@ -133,8 +133,8 @@ class VoiceTrack(GatedTrack):
         """The far end has told how much of it is lost."""
         self._source.protect(self, protection)
 
-    async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
-        """The next 20 ms (aiortc's reader)."""
+    async def spoken(self) -> Spoken:
+        """The next 20 ms."""
         await self._may_send()
         if not self._joined:
             self._joined = True
@@ -142,10 +142,14 @@ class VoiceTrack(GatedTrack):
         while not self._spoken:
             self._arrived.clear()
             await self._arrived.wait()
-        spoken = self._spoken.popleft()
-        made = av.Packet(spoken.made) if isinstance(spoken.made, bytes) else frame_of(spoken.made)
-        made.pts, made.time_base = spoken.pts, AUDIO_TIME_BASE
-        return made
+        return self._spoken.popleft()
+
+    async def recv(self) -> av.Packet[av.stream.Stream]:
+        """The next 20 ms (aiortc's reader)."""
+        spoken = await self.spoken()
+        packet: av.Packet[av.stream.Stream] = av.Packet(spoken.packet)
+        packet.pts, packet.time_base = spoken.pts, AUDIO_TIME_BASE
+        return packet
 
     def stop(self) -> None:
         """End the track."""
@@ -180,14 +184,9 @@ class GatedAudioTrack(GatedTrack):
         while not self._blocks:
             self._arrived.clear()
             await self._arrived.wait()
-        frame = frame_of(self._blocks.popleft())
+        block = self._blocks.popleft()
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
         frame.pts, frame.time_base = self._pts, AUDIO_TIME_BASE
         self._pts += BLOCK_SAMPLES
         return frame
-
-
-def frame_of(block: Block) -> av.AudioFrame:
-    """*block* as aiortc's encoder wants it."""
-    frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = SAMPLE_RATE
-    return frame

@@ -23,7 +23,7 @@ import numpy as np
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
 from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, Block
-from kiosk.media.opus_sender import OpusSender, new_sender
+from kiosk.media.opus_sender import VoiceEncoder, new_sender
 from kiosk.media.sent_voice import Protection, strongest
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,9 @@ SILENCE: Block = np.zeros(BLOCK_SAMPLES, np.int16)
 
 @dataclass(frozen=True)
 class Spoken:
-    """20 ms of the bed's voice: an Opus packet, or the block itself where libopus is missing.
+    """20 ms of the bed's voice. ``pts`` in samples; ``dbfs``: how loud it was where it was heard."""
 
-    ``pts`` in samples; ``dbfs``: how loud it was where it was heard.
-    """
-
-    made: bytes | Block
+    packet: bytes
     pts: int
     dbfs: float
 
@@ -60,7 +57,7 @@ class VoiceSource:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Listener, Protection] = {}
-        self._sender: OpusSender | None = None
+        self._sender: VoiceEncoder | None = None
         self._making = threading.Lock()
         self._wanted = False
         """Written on the loop, read on the microphone's thread."""
@@ -127,19 +124,20 @@ class VoiceSource:
     def _make(self, block: Block, dbfs: float) -> None:
         assert self._loop is not None
         with self._making:
+            assert self._sender is not None
             now = time.monotonic()
             if now - self._made_at > 2 * STARVED_S:
                 # Nothing was made for a while: the far end must not play the gap's length late.
                 self._pts += round((now - self._made_at) / BLOCK_S) * BLOCK_SAMPLES
             self._made_at = now
             try:
-                made = self._sender.encode(block) if self._sender is not None else block.copy()
+                packet = self._sender.encode(block)
             except MediaError as error:
                 if not self._failed:
                     self._failed = True
                     log.error("x the bed's voice cannot be sent: %s", error)
                 return
-            spoken = Spoken(made, self._pts, dbfs)
+            spoken = Spoken(packet, self._pts, dbfs)
             self._pts += BLOCK_SAMPLES
         try:
             self._loop.call_soon_threadsafe(self._fan_out, spoken)

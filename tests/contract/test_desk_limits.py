@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +17,7 @@ from websockets.frames import Frame, Opcode
 from kiosk.desk import listening, peer, peer_session, relay, server
 from kiosk.signaling import messages as wire
 from tests.desks import BED, Peer, RunningDesk, desk_running, help_wanted, ringing
+from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
 
 UPGRADE = (
@@ -47,14 +48,6 @@ def unread_socket(desk: RunningDesk) -> socket.socket:
     thin.connect(("127.0.0.1", desk.port))
     thin.setblocking(False)
     return thin
-
-
-def open_sockets() -> int:
-    found = 0
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # closed while we were looking
-            found += os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
-    return found
 
 
 async def is_cut_off(reader: asyncio.StreamReader) -> bool:
@@ -161,6 +154,25 @@ async def test_a_websocket_outlives_the_limit_of_its_head(hasty_desk: RunningDes
     while loop.time() < end:
         await bed.hears(wire.Ping)
     assert isinstance(await bed.asks(wire.Pong()), wire.Ack)
+
+
+async def test_a_connection_by_tls_that_has_ended_is_not_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.1)
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
+    async with desk_running(tmp_path / "desk-data", {"tls": "on"}) as desk:
+        trusted = ssl.create_default_context(cafile=tmp_path / "desk-data" / "certificate.pem")
+        gone, stays = await desk.stranger(ssl=trusted), await desk.stranger(ssl=trusted)
+        await gone.says(desk.login("nurse-1"))
+        await gone.hears(wire.LoginOk)
+        await gone.socket.close()
+        await stays.says(desk.login("nurse-2"))
+        for _ in range(10):
+            await stays.hears(wire.Ping)
+    assert not wrong
 
 
 async def test_a_fault_of_the_desk_itself_is_logged_and_ends_only_the_connection_it_met(

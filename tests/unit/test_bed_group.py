@@ -135,6 +135,13 @@ def test_a_seat_joins_a_talk_that_is_just_being_connected_again() -> None:
     assert OpenMedia("c2", CallType.VIDEO) in effects
 
 
+def test_a_seat_joins_one_that_has_accepted_and_is_alone_by_now() -> None:
+    _, effects = played(
+        *TALKING, Received(wire.SwitchToAudio(call_id="c1")), joins(2), accepted(2), ended(1), joins(3)
+    )
+    assert OpenMedia("c3", CallType.AUDIO) in effects
+
+
 def test_an_allocation_told_twice_does_nothing_more() -> None:
     bed, effects = played(*RINGING, joins(2))
     assert (sent(effects), media(effects)) == ([], [])

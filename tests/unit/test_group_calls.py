@@ -169,15 +169,15 @@ def test_a_talk_without_pictures_is_accepted_as_what_the_bed_invites_to(ward: Wa
 
 def test_only_who_talks_may_ask(ward: Ward) -> None:
     ward.says("bert", wire.AddSeat(call_id=call(ward, "anna").call_id, user_id="carl"))
-    assert refused(ward, "bert")[:2] == (ErrorCode.STALE_CALL, "call_id")
+    assert refused(ward, "bert")[:2] == (ErrorCode.OUT_OF_ORDER, "call_id")
     asks(ward, "bert")
     invited(ward, "bert")
     ward.says("bert", wire.AddSeat(call_id=call(ward, "bert").call_id, user_id="carl"))
-    assert refused(ward, "bert")[:2] == (ErrorCode.STALE_CALL, "call_id")
+    assert refused(ward, "bert")[:2] == (ErrorCode.OUT_OF_ORDER, "call_id")
     over = call(ward, "anna").call_id
     hangs_up(ward, "anna")
     ward.says("anna", wire.AddSeat(call_id=over, user_id="carl"))
-    assert refused(ward, "anna")[:2] == (ErrorCode.STALE_CALL, "call_id")
+    assert refused(ward, "anna")[:2] == (ErrorCode.OUT_OF_ORDER, "call_id")
     assert ward.desk.ledger.lease_of_seat("carl") is None
 
 
@@ -186,7 +186,7 @@ def test_a_seat_that_rings_for_a_request_has_no_talk_to_ask_into(ward: Ward) -> 
     ward.press("bed-2")
     seat = ward.rings("bed-2")
     ward.says(seat, wire.AddSeat(call_id=ward.lease("bed-2").call_id, user_id="carl"))
-    assert refused(ward, seat)[0] is ErrorCode.STALE_CALL
+    assert refused(ward, seat)[0] is ErrorCode.OUT_OF_ORDER
 
 
 @pytest.mark.parametrize("user", ["nobody", "bed-1"])
@@ -561,6 +561,19 @@ def test_a_talk_a_seat_began_ends_when_the_bed_names_only_one_that_cannot_be() -
     assert (ward.desk.ledger.leases, ward.desk.ledger.requests) == ({}, {})
 
 
+def test_who_hung_up_while_the_bed_was_away_is_not_put_back_into_the_talk(ward: Ward) -> None:
+    joins(ward, "bert")
+    leases = {seat: call(ward, seat) for seat in ("anna", "bert")}
+    ward.does(Left("bert"))
+    ward.seat("bert", free=False, call_id=leases["bert"].call_id)
+    ward.does(Left("bed-1"))
+    hangs_up(ward, "bert")
+    ward.bed("bed-1", request=snapshot(*[(lease.call_id, seat, lease.fence) for seat, lease in leases.items()]))
+    assert talking(ward) == ["anna"]
+    over = wire.CallEnded(call_id=leases["bert"].call_id, reason=EndReason.SEAT_LOST)
+    assert over in ward.heard["bed-1"]
+
+
 def test_a_bed_that_comes_back_is_not_waited_for_by_who_rang(ward: Ward) -> None:
     joins(ward, "bert")
     asks(ward, "carl")
@@ -626,8 +639,14 @@ def test_nothing_passes_but_between_two_seats_of_one_talk_that_have_accepted(
 def test_a_desk_that_does_not_know_the_talk_yet_does_not_end_it() -> None:
     ward = Ward()
     ward.seat("bert", free=False, call_id="cb")
-    ward.says("bert", wire.MemberOffer(call_id="cb", user_id="anna", sdp="offer"))
-    assert refused(ward, "bert")[0] is ErrorCode.NOT_ALLOWED
+    for early in (
+        wire.MemberOffer(call_id="cb", user_id="anna", sdp="offer"),
+        wire.AddSeat(call_id="cb", user_id="anna"),
+    ):
+        ward.says("bert", early)
+        fault = ward.last("bert")
+        assert isinstance(fault, wire.Fault)
+        assert fault.call_id is None
 
 
 # -- finding a colleague

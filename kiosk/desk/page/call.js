@@ -22,6 +22,7 @@
 import { OwnMedia } from "./own-media.js";
 import { watchPath } from "./path-watch.js";
 import { QualityWatch } from "./quality.js";
+import { awaitRepeats } from "./repeats.js";
 import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
@@ -118,10 +119,7 @@ export class Call {
     const pc = (this.pc = new RTCPeerConnection({
       iceServers: this.iceServers, bundlePolicy: "max-bundle" }));
     const { connection, remote } = this;
-    pc.ontrack = ({ track, receiver }) => {
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-      remote.addTrack(track);
-    };
+    pc.ontrack = ({ track }) => remote.addTrack(track);
     pc.onicecandidate = ({ candidate }) => {
       if (this.pc !== pc) return;
       this.send({ type: "candidate", call_id, connection, candidate: candidate?.candidate ?? "",
@@ -132,6 +130,7 @@ export class Call {
       expects: () => this.pc === pc && this.farSends && CONNECTED_ONCE.has(pc.connectionState),
       told: (milliseconds) => this.absentFor(milliseconds, pc),
     });
+    awaitRepeats(pc);
     await pc.setRemoteDescription({ type: "offer", sdp });
     for (const transceiver of pc.getTransceivers()) transceiver.direction = "sendrecv";
     await this.own?.attach(pc);
