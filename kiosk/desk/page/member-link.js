@@ -1,6 +1,7 @@
 // One connection with one other seat of the same talk. It is offered or answered once, and is over when it is lost: the
 // mesh (mesh.js) then makes another.
 import { senderOf } from "./own-media.js";
+import { awaitRepeats } from "./repeats.js";
 
 const CONNECT_TIMEOUT_MS = 5000; // as long as the bed gives a connection that it rebuilds
 const INTERRUPTED_MS = 3000; // a path that comes back by itself does so sooner
@@ -13,8 +14,7 @@ export class MemberLink {
   constructor({ iceServers, pictures, own, signal, changed, lost }) {
     Object.assign(this, { pictures, own, signal, changed, lost, remote: new MediaStream() });
     const pc = (this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" }));
-    pc.ontrack = ({ track, receiver }) => {
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+    pc.ontrack = ({ track }) => {
       this.remote.addTrack(track);
       this.changed();
     };
@@ -22,6 +22,7 @@ export class MemberLink {
       candidate: candidate?.candidate ?? "", sdp_mid: candidate?.sdpMid ?? null,
       sdp_mline_index: candidate?.sdpMLineIndex ?? null });
     pc.onconnectionstatechange = () => this.stateChanged();
+    awaitRepeats(pc);
     this.endsIn(CONNECT_TIMEOUT_MS);
   }
 
