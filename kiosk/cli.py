@@ -204,7 +204,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
-    from kiosk.media.heap import keep_heaps_few
+    from kiosk.media.heap import keep_heaps_few, leave_out_what_is_there
     from kiosk.media.interfaces import prepare_media
     from kiosk.media.simulated_loss import SimulatedLoss
 
@@ -240,6 +240,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 ca_file=ca_file,
                 watchers=watchers,
             )
+            leave_out_what_is_there()
             await bedside.run()
         return 0
 

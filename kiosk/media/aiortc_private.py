@@ -16,6 +16,7 @@ from typing import Any, Literal
 import aioice.ice
 import aioice.stun
 import aioice.turn
+import aiortc.clock
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 import av
@@ -192,6 +193,19 @@ def shorten_audio_buffer() -> None:
 def keep_history() -> None:
     """Let every sender of this process keep ``RTP_HISTORY`` packets. Before the first is made."""
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = RTP_HISTORY
+
+
+def steady_clock() -> None:
+    """Let RTP's own time (abs-send-time, sender reports, arrivals) be the monotonic clock, for this process.
+
+    Only differences of it are ever used, so it need not be that of the wall (RFC 3550 §4), and a wall clock that is
+    set in mid-call disturbs no far end's estimate. aiortc builds two dates for each packet it sends, and one for
+    each it gets, which is a tenth of its work.
+    """
+    vars(aiortc.clock).update(
+        current_ntp_time=lambda: (time.monotonic_ns() << 32) // 1_000_000_000,
+        current_ms=lambda: time.monotonic_ns() // 1_000_000,
+    )
 
 
 def hear_feedback(
