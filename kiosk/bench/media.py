@@ -27,6 +27,7 @@ from kiosk.bench.links import CLEAN, FIVE, OUTAGE, Link, lossy
 from kiosk.bench.loopback_ward import started_bed, ward_with_desk
 from kiosk.bench.traced_calls import one_call, ready, signed_in
 from kiosk.errors import BudgetMissed
+from kiosk.media.heap import leave_out_what_is_there
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.simulated_loss import SimulatedLoss
 
@@ -78,6 +79,7 @@ async def run(*, quick: bool) -> int:
     prepare_media([LOOPBACK])
     loss.install()
     missed = await asyncio.to_thread(_echo) if extent.near_and_echo else []
+    leave_out_what_is_there()  # as a bed does
     with tempfile.TemporaryDirectory(prefix="kiosk-bench-") as folder:
         async with (
             ward_with_desk(Path(folder) / "ward") as (ward, desk),

@@ -40,6 +40,7 @@ from kiosk.bench.links import CLEAN, FIVE, OUTAGE_S, Link
 from kiosk.bench.shown_pictures import Shown
 from kiosk.errors import BudgetMissed
 from kiosk.media.encoders import MakeEncoder, X264Encoder
+from kiosk.media.heap import leave_out_what_is_there
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.simulated_loss import SimulatedLoss
 
@@ -88,6 +89,7 @@ async def run(*, quick: bool) -> int:
     loss = SimulatedLoss()
     prepare_media([LOOPBACK])
     loss.install()
+    leave_out_what_is_there()  # as a bed does
     with tempfile.TemporaryDirectory(prefix="kiosk-bench-") as folder:
         async with chromium(Path(folder)) as browser:
             told = await losses(browser, loss, links=LINKS, seconds=QUICK_SECONDS if quick else SECONDS)
