@@ -17,7 +17,9 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.watchers import Watchers
 from kiosk.errors import KioskError
+from kiosk.hardware.camera import Rotation
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.camera_encoding import working_encoder
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
 from kiosk.media.relays import Relays
@@ -73,7 +75,10 @@ class CallMedia:
         self._watchers = watchers
         self._report = report
         self._video = video
+        self._encoding_camera = working_encoder(devices.camera)
         self._makers = working_makers() if devices.camera is not None else {}
+        turned = devices.camera.turns if devices.camera is not None else 0
+        self._rotation: Rotation = 0 if turned == video.rotation else video.rotation
         self._pictures: VideoSource | None = None
         self._session: MediaSession | None = None
         self._quality = QualityWatch(lambda: self._session, report=lambda told: report(bed_events.Measured(told)))
@@ -142,7 +147,12 @@ class CallMedia:
         self._spawn(self._offer(session, call_id, connection))
 
     def _make_pictures(self) -> VideoSource:
-        return VideoSource(fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None)
+        return VideoSource(
+            fps=self._video.fps,
+            rotation=self._rotation,
+            makers=self._makers or None,
+            camera=self._encoding_camera,
+        )
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None

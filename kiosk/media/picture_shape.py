@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import fractions
 import itertools
-from typing import Literal
 
 import av
 import av.filter
 
 from kiosk.errors import MediaError
+from kiosk.hardware.camera import Rotation
 
 TIME_BASE = fractions.Fraction(1, 90_000)
-Rotation = Literal[0, 90, 180, 270]
 TURNS: dict[Rotation, tuple[tuple[str, str], ...]] = {
     0: (),
     90: (("transpose", "clock"),),
