@@ -182,7 +182,8 @@ class SimulatedH264Encoder:
         """libx264 is told to leave them out; they stand in its extradata."""
         sent, self._headers_sent = self._headers_sent, True
         bring = {"with each": packet.is_keyframe, "with the first": not sent, "lost": False}
-        return bytes(self._context.extradata) * bring[self._board.headers] + bytes(packet)
+        headers = bytes(self._context.extradata) if bring[self._board.headers] else b""
+        return headers + bytes(packet)
 
     def _made(self) -> Any:
         context: Any = av.CodecContext.create("libx264", "w")
