@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,10 +25,12 @@ from kiosk.bench import process, shown_pictures
 from kiosk.bench.chromium import chromium, page_says
 from kiosk.bench.shown_pictures import Shown
 from kiosk.errors import BudgetMissed
+from kiosk.hardware.camera import Camera, Coded, Coding, CodingCamera, OnCoded, OnFault, OnFrame
 from kiosk.hardware.moving_picture import MovingPicture
+from kiosk.hardware.worker import Worker
 from kiosk.media.aiortc_private import RTP_HISTORY
 from kiosk.media.call_devices import CallDevices
-from kiosk.media.encoders import Encoded, Encoder, MakeEncoder, Shape, VideoCodec, X264Encoder
+from kiosk.media.encoders import Encoded, Shape, X264Encoder
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.session import MediaConnected, MediaEvent, MediaSession
 from kiosk.media.simulated_loss import SimulatedLoss
@@ -71,32 +74,52 @@ class GrainyPicture(MovingPicture):
         return av.VideoFrame.from_ndarray(luma + self._grain[counter % GRAINS], format="yuv420p")
 
 
-class ClipEncoder(Encoder):
-    """Pictures that were encoded before: what a hardware encoder costs the processor, which is nothing."""
+class ClipCamera(CodingCamera):
+    """A camera that encodes by itself, and costs the processor as little: its pictures were encoded before."""
 
-    codec: VideoCodec = "H264"
     name = "a recorded clip"
+    size = (WIDTH, HEIGHT)
 
-    def __init__(self, shape: Shape, clip: Sequence[Encoded]) -> None:
-        self.shape = shape
+    def __init__(self, clip: Sequence[Encoded]) -> None:
         self._clip = clip
         self._next = 0
+        self._coding: Coding | None = None
+        self._on_coded: OnCoded = lambda coded: None
+        self._worker: Worker | None = None
 
-    def encode(self, frame: av.VideoFrame, *, pts: int) -> list[Encoded]:
-        """The next of the clip, whatever *frame* shows."""
-        encoded = self._clip[self._next]
-        self._next = (self._next + 1) % len(self._clip)
-        return [Encoded(encoded.data, pts, encoded.keyframe)]
+    def open(self, on_frame: OnFrame, on_fault: OnFault) -> None:
+        """Start the clip."""
+        worker = self._worker = Worker(self.name, lambda: self._play(worker))
+        worker.start()
+
+    def close(self) -> None:
+        """Stop it."""
+        if self._worker is not None:
+            self._worker.stop()
+
+    def try_encoder(self) -> str:
+        """It is recorded."""
+        return self.name
+
+    def code(self, coding: Coding | None, on_coded: OnCoded, on_fault: OnFault) -> None:
+        """Play it, at the rate and in the size it has."""
+        self._on_coded, self._coding = on_coded, coding
+        self._next = 0
 
     def request_keyframe(self) -> None:
         """Begin the clip anew."""
         self._next = 0
 
-    def set_bit_rate(self, bps: int) -> None:
-        """It is recorded."""
+    def want_frames(self, wanted: bool) -> None:
+        """There are none."""
 
-    def close(self) -> None:
-        """Nothing to let go."""
+    def _play(self, worker: Worker) -> None:
+        due = time.monotonic()
+        while not worker.stopping.wait(max(0.0, due - time.monotonic())):
+            due += 1 / FPS
+            if self._coding is not None:
+                encoded, self._next = self._clip[self._next], (self._next + 1) % len(self._clip)
+                self._on_coded(Coded(encoded.data, encoded.keyframe, time.monotonic()))
 
 
 async def run(*, quick: bool) -> int:
@@ -105,11 +128,11 @@ async def run(*, quick: bool) -> int:
     loss = SimulatedLoss()
     prepare_media([LOOPBACK])
     loss.install()
-    clip_maker = await asyncio.to_thread(_clip_maker)
+    clip = await asyncio.to_thread(_clip)
     with tempfile.TemporaryDirectory(prefix="kiosk-bench-") as folder:
         async with chromium(Path(folder)) as browser:
             seen = await _losses(browser, loss, QUICK_LOSS_S if quick else LOSS_S)
-            costs = await _costs(browser, clip_maker, QUICK_CPU_S if quick else CPU_S)
+            costs = await _costs(browser, clip, QUICK_CPU_S if quick else CPU_S)
     return _report(seen, costs)
 
 
@@ -119,7 +142,7 @@ async def _losses(browser: Browser, loss: SimulatedLoss, seconds: float) -> dict
     for name, mime in kinds.items():
         # Long from the start: a path that grows by 25 ms at once looks like a queue that fills.
         loss.be_bad(share=0.0, delay_s=DELAY_S)
-        async with page_of(browser) as page, sending(page, 1, mime, None):
+        async with page_of(browser) as page, sending(page, 1, mime):
             await asyncio.sleep(SETTLE_S)
             begin, before = await shown_pictures.seen(page), await shown_pictures.stats(page)
             loss.be_bad(share=0.0 if name == CLEAN else LOSS, delay_s=DELAY_S)
@@ -129,31 +152,36 @@ async def _losses(browser: Browser, loss: SimulatedLoss, seconds: float) -> dict
     return seen
 
 
-async def _costs(browser: Browser, clip_maker: MakeEncoder, seconds: float) -> dict[str, float]:
+async def _costs(browser: Browser, clip: Sequence[Encoded], seconds: float) -> dict[str, float]:
     """Milliseconds of the processor for each picture that reaches the first viewer."""
     camera = GrainyPicture()
     camera.open(lambda frame: None, lambda why: None)
     own = await _filming(camera, seconds)
     await asyncio.to_thread(camera.close)
     costs = {}
-    makers: list[tuple[str, int, str | None, MakeEncoder | None]] = [
-        ("passthrough, 1 viewer", 1, None, clip_maker),
-        ("passthrough, 4 viewers", 4, None, clip_maker),
-        ("encode once, 1 viewer", 1, None, X264Encoder),
-        ("encode once, 2 viewers", 2, None, X264Encoder),
-        ("encode once, 4 viewers", 4, None, X264Encoder),
+    ways: list[tuple[str, int, str | None, ClipCamera | None]] = [
+        ("passthrough, 1 viewer", 1, None, ClipCamera(clip)),
+        ("passthrough, 4 viewers", 4, None, ClipCamera(clip)),
+        ("encode once, 1 viewer", 1, None, None),
+        ("encode once, 2 viewers", 2, None, None),
+        ("encode once, 4 viewers", 4, None, None),
         ("aiortc, H.264, 1 viewer", 1, "video/H264", None),
         ("aiortc, H.264, 4 viewers", 4, "video/H264", None),
     ]
-    for name, viewers, mime, maker in makers:
-        async with page_of(browser) as page, sending(page, viewers, mime, maker) as film:
+    for name, viewers, mime, encoding in ways:
+        async with page_of(browser) as page, sending(page, viewers, mime, encoding) as film:
             await asyncio.sleep(SETTLE_S)
-            began, cpu, filmed = await shown_pictures.stats(page), process.own_cpu_s(), film.delivered
+            began, cpu, filmed = await shown_pictures.stats(page), process.own_cpu_s(), _delivered(film)
             await asyncio.sleep(seconds)
-            spent = 1000 * (process.own_cpu_s() - cpu) - own * (film.delivered - filmed)
+            spent = 1000 * (process.own_cpu_s() - cpu) - own * (_delivered(film) - filmed)
             ended = await shown_pictures.stats(page)
             costs[name] = max(0.0, spent) / max(1, ended["framesReceived"] - began["framesReceived"])
     return costs
+
+
+def _delivered(camera: Camera) -> int:
+    """Pictures that were made here, and cost the processor something."""
+    return camera.delivered if isinstance(camera, GrainyPicture) else 0
 
 
 async def _filming(camera: GrainyPicture, seconds: float) -> float:
@@ -177,13 +205,13 @@ async def page_of(browser: Browser) -> AsyncIterator[Page]:
 
 @asynccontextmanager
 async def sending(
-    page: Page, viewers: int, mime: str | None, maker: MakeEncoder | None
-) -> AsyncIterator[GrainyPicture]:
-    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours."""
-    camera = GrainyPicture()
+    page: Page, viewers: int, mime: str | None, encoding: CodingCamera | None = None
+) -> AsyncIterator[Camera]:
+    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours, or *encoding*'s own."""
+    camera = encoding or GrainyPicture()
     async with AsyncExitStack() as stack:
         if mime is None:
-            await _ours(page, viewers, camera, maker, stack)
+            await _ours(page, viewers, camera, encoding, stack)
         else:
             await _aiortcs(page, viewers, camera, mime, stack)
         await page_says(page, "shown[0].seen.length > 5", WAIT_S)
@@ -191,9 +219,9 @@ async def sending(
 
 
 async def _ours(
-    page: Page, viewers: int, camera: GrainyPicture, maker: MakeEncoder | None, stack: AsyncExitStack
+    page: Page, viewers: int, camera: Camera, encoding: CodingCamera | None, stack: AsyncExitStack
 ) -> None:
-    source = VideoSource(fps=FPS, makers={"H264": maker or X264Encoder})
+    source = VideoSource(fps=FPS, makers={"H264": X264Encoder}, camera=encoding)
     stack.push_async_callback(source.close)
     devices = CallDevices(camera=camera, microphone=None, speaker=None, tell=lambda event: None)
     stack.push_async_callback(devices.close)
@@ -219,7 +247,7 @@ async def _ours(
         session.open_gate()
 
 
-async def _aiortcs(page: Page, viewers: int, camera: GrainyPicture, mime: str, stack: AsyncExitStack) -> None:
+async def _aiortcs(page: Page, viewers: int, camera: Camera, mime: str, stack: AsyncExitStack) -> None:
     vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] = AIORTC_HISTORY
     stack.callback(vars(aiortc.rtcrtpsender).update, RTP_HISTORY_SIZE=RTP_HISTORY)
     tracks: list[GatedVideoTrack] = []
@@ -244,13 +272,12 @@ async def _aiortcs(page: Page, viewers: int, camera: GrainyPicture, mime: str, s
     stack.push_async_callback(asyncio.to_thread, camera.close)
 
 
-def _clip_maker() -> MakeEncoder:
+def _clip() -> list[Encoded]:
     camera = GrainyPicture()
     encoder = X264Encoder(Shape(WIDTH, HEIGHT, FPS, 2_500_000), 1_250_000)
-    clip = [
+    return [
         encoded for number in range(CLIP_PICTURES) for encoded in encoder.encode(camera.frame(number), pts=number)
     ]
-    return lambda shape, bps: ClipEncoder(shape, clip)
 
 
 def _report(seen: dict[str, Shown], costs: dict[str, float]) -> int:
