@@ -217,7 +217,7 @@ class CallMedia:
     def _device_event(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceFault):
             log.warning("x %s: %s", event.device, event.words)
-            self._report(bed_events.DeviceChanged(event.device, event.words))
+            self._report(bed_events.DeviceChanged(event.device, event.words, event.kind))
         else:
             self._watchers.trace(f"opened {event.device}")
             self._report(bed_events.DeviceChanged(event.device))

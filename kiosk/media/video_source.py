@@ -83,6 +83,7 @@ class VideoSource:
         self._fps = fps
         width, height = (NOMINAL.width, NOMINAL.height) if camera is None else camera.size
         self._control = rate_control.begin(Picture(width, height, fps))
+        self._target: Target | None = None
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
@@ -107,7 +108,7 @@ class VideoSource:
     @property
     def target(self) -> Target | None:
         """What is encoded now; None: nothing."""
-        return self._control.target
+        return self._target
 
     def join(self, viewer: Viewer, codec: VideoCodec) -> int:
         """*viewer* watches from now on, beginning with a key frame. Returns its number."""
@@ -163,8 +164,8 @@ class VideoSource:
         self._tick()
 
     def _control_is(self, control: rate_control.Control) -> None:
-        before, self._control = self._control.target, control
-        target = control.target
+        before, self._control = self._target, control
+        target = self._target = control.target  # asked for with each packet that is paced
         if target is not None and (before is None or (before.scale, before.fps) != (target.scale, target.fps)):
             log.info("- video: %d kb/s, %g of the size, %d fps", target.bps // 1000, target.scale, target.fps)
         self._aim(target)
@@ -218,7 +219,7 @@ class VideoSource:
             self._camera_encodes = False
             if self._encodings.get("H264") is encoding:
                 del self._encodings["H264"]
-                self._aim(self._control.target)
+                self._aim(self._target)
 
         self._call(take_over)
 

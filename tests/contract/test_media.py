@@ -29,7 +29,7 @@ from kiosk.media.session import (
     RemoteVideoStarted,
     SpokenBothWays,
 )
-from kiosk.signaling.messages import CallType
+from kiosk.signaling.messages import CallType, FaultKind
 from tests.waiting import HANG_S, until
 
 BED_HZ, SEAT_HZ = 440.0, 660.0
@@ -176,7 +176,7 @@ async def test_a_missing_camera_is_told_and_the_call_goes_on(seat: AnsweringPeer
     bed = Bed(camera=Missing(width=640, height=360, fps=30), microphone=ToneMicrophone(BED_HZ))
     await connect(bed, seat)
     fault = await bed.tells(DeviceFault)
-    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened")
+    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened", FaultKind.MISSING)
     bed.session.open_gate()
     async with asyncio.timeout(HANG_S):
         await seat.audible.wait()
