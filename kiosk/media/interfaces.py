@@ -11,7 +11,13 @@ from pathlib import Path
 import ifaddr
 
 from kiosk.errors import SettingsError
-from kiosk.media.aiortc_private import bound_servers, keep_history, offer_addresses, shorten_audio_buffer
+from kiosk.media.aiortc_private import (
+    bound_servers,
+    ignore_empty_datagrams,
+    keep_history,
+    offer_addresses,
+    shorten_audio_buffer,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +40,7 @@ def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> 
 
     offer_addresses(addresses)
     bound_servers(lambda: ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)))
+    ignore_empty_datagrams()
     shorten_audio_buffer()
     keep_history()
     log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))
