@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 BUFFERS = 4
 """picamera2's own advice for video: fewer drop frames, more add delay."""
+ENCODING_BUFFERS = 6
+"""picamera2's default for video: its encoder holds some, and gives them back when it has read them."""
 ANSWER_S = 1.5
 """For the next picture: the first after a start takes half a second."""
 LOOK_S = 0.25
@@ -142,7 +144,7 @@ class Picamera2Camera(CodingCamera):
         wanted: dict[str, Any] = {
             "main": {"size": (width, height), "format": "YUV420"},
             "controls": {"FrameRate": float(self._fps)},
-            "buffer_count": BUFFERS,
+            "buffer_count": ENCODING_BUFFERS if self._encodes else BUFFERS,
         }
         if self._encodes:
             wanted["lores"] = {"size": (width // 4 * 2, height // 4 * 2), "format": "YUV420"}
