@@ -27,6 +27,8 @@ class Board:
     def __init__(self) -> None:
         self.plugged = True
         """The ribbon. Without it no camera can be opened, and one that is open is silent."""
+        self.first_picture_after_s = 0.0
+        """What the sensor takes to start."""
         self.encodes = True
         """Whether there is an encoder to be started: none on a Pi 5."""
         self.encoder_works = True

@@ -156,7 +156,7 @@ class SimulatedPicamera2:
         return future.result(timeout=wait)
 
     def _run(self) -> None:
-        began, number = time.monotonic(), 0
+        began, number = time.monotonic() + self._board.first_picture_after_s, 0
         while not self._stopping.wait(max(0.0, began + number / self._fps - time.monotonic())):
             with self._lock:
                 encoders = list(self._encoders)

@@ -220,6 +220,9 @@ class Broken:
     def start(self) -> None:
         return
 
+    def capture_metadata(self, *, wait: float) -> dict[str, Any]:
+        return {}
+
     def capture_array(self, stream: str, *, wait: float) -> NDArray[np.uint8]:
         raise RuntimeError("Camera frontend has timed out")
 

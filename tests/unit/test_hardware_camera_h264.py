@@ -15,7 +15,7 @@ from kiosk.errors import HardwareFault
 from kiosk.hardware.camera import Coded, Coding
 from kiosk.hardware.camera_picamera2 import Picamera2Camera
 from kiosk.hardware.moving_picture import read_code
-from kiosk.hardware.picamera2_encoder import VIDIOC_S_CTRL
+from kiosk.hardware.picamera2_encoder import SILENT_S, VIDIOC_S_CTRL
 from kiosk.hardware.simulated_h264 import Board, Node
 from kiosk.hardware.simulated_picamera2 import SimulatedLibrary
 from tests.threads import no_thread_left
@@ -197,6 +197,22 @@ def test_an_encoder_that_falls_silent_is_told_once_and_frames_go_on(filming: Fil
     assert filming.gives()[0].keyframe
 
 
+def test_a_sensor_that_starts_slowly_is_not_the_encoders_fault(filming: Filming) -> None:
+    filming.board.first_picture_after_s = 1.2 * SILENT_S
+    filming.code()
+    filming.open()
+    assert filming.gives()[0].keyframe
+    assert filming.encoder_faults.empty()
+
+
+async def test_a_key_frame_that_nobody_encodes_is_forgotten(filming: Filming) -> None:
+    filming.open()
+    filming.camera.request_keyframe()
+    await until(lambda: not filming.camera._wants_keyframe, "the camera's thread has seen it")
+    filming.code()
+    assert [one.keyframe for one in filming.gives(10)] == [True] + [False] * 9
+
+
 def test_an_encoder_that_pauses_for_a_moment_is_no_fault(filming: Filming) -> None:
     filming.open()
     filming.code()
@@ -241,7 +257,7 @@ def test_a_ribbon_that_slips_out_is_the_cameras_fault_whatever_it_gives(filming:
         filming.gives(3)
     filming.camera.want_frames(asked == "frames")
     filming.board.plugged = False
-    assert "no picture within 1.5 s (is the ribbon in?)" in filming.faults.get(timeout=HANG_S)
+    assert "no picture comes any more (is the ribbon in?)" in filming.faults.get(timeout=HANG_S)
     assert filming.encoder_faults.empty()
     filming.camera.close()
     with pytest.raises(HardwareFault, match="is the ribbon in"):
