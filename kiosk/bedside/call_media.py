@@ -22,6 +22,7 @@ from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
 from kiosk.media.camera_encoding import working_encoder
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
+from kiosk.media.picture_shape import left_to_turn
 from kiosk.media.relays import Relays
 from kiosk.media.session import (
     MediaConnected,
@@ -77,8 +78,8 @@ class CallMedia:
         self._video = video
         self._encoding_camera = working_encoder(devices.camera)
         self._makers = working_makers() if devices.camera is not None else {}
-        turned = devices.camera.turns if devices.camera is not None else 0
-        self._rotation: Rotation = 0 if turned == video.rotation else video.rotation
+        turned: Rotation = devices.camera.turns if devices.camera is not None else 0
+        self._rotation = left_to_turn(video.rotation, turned=turned)
         self._pictures: VideoSource | None = None
         self._session: MediaSession | None = None
         self._quality = QualityWatch(lambda: self._session, report=lambda told: report(bed_events.Measured(told)))

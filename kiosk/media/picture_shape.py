@@ -19,6 +19,13 @@ TURNS: dict[Rotation, tuple[tuple[str, str], ...]] = {
     270: (("transpose", "cclock"),),
 }
 
+ROTATIONS: tuple[Rotation, ...] = (0, 90, 180, 270)
+
+
+def left_to_turn(rotation: Rotation, *, turned: Rotation) -> Rotation:
+    """What is missing to *rotation* where *turned* of it is done."""
+    return ROTATIONS[(rotation - turned) % 360 // 90]
+
 
 def even(points: float) -> int:
     """The nearest even number: chroma has half the points."""

@@ -13,14 +13,15 @@ from aiortc import RTCRtpReceiver
 from kiosk.hardware.camera import Rotation
 from kiosk.hardware.camera_picamera2 import Picamera2Camera
 from kiosk.hardware.microphone import ToneMicrophone
-from kiosk.hardware.moving_picture import MovingPicture
+from kiosk.hardware.moving_picture import MovingPicture, read_code
 from kiosk.hardware.simulated_h264 import Board
 from kiosk.hardware.simulated_picamera2 import SimulatedLibrary
-from kiosk.media.answering_peer import AnsweringPeer
+from kiosk.media.answering_peer import AnsweringPeer, luma_of
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault, DeviceOpened
 from kiosk.media.camera_encoding import LATE_PICTURES, working_encoder
 from kiosk.media.encoders import CLOCK, MakeEncoder, VideoCodec, Vp8Encoder
 from kiosk.media.interfaces import LOOPBACK, prepare_media
+from kiosk.media.picture_shape import left_to_turn
 from kiosk.media.rate_control import Report, Target
 from kiosk.media.session import MediaConnected, MediaEvent, MediaSession
 from kiosk.media.video_source import VideoSource
@@ -164,6 +165,26 @@ async def test_a_seat_without_h264_gets_vp8_of_the_same_camera(opened: Opened) -
     copied = opened.board.copied
     await one.gets(5)
     assert opened.board.copied <= copied + 1, "one may have been asked for by then"
+
+
+async def test_a_camera_upside_down_is_turned_once_for_h264_and_for_vp8(board: Board) -> None:
+    camera = pi_camera(board, rotation=180)
+    working_encoder(camera)
+    source = VideoSource(fps=FPS, rotation=left_to_turn(180, turned=camera.turns), camera=camera)
+    await asyncio.to_thread(camera.open, source.deliver, lambda why: None)
+    for codec in ("H264", "VP8"):
+        viewer = Watching()
+        source.join(viewer, codec)
+        await viewer.gets(1)
+        upright = luma_of(decoded(codec, viewer.packets)[0])[::-1, ::-1]
+        assert read_code(upright) is not None, codec
+    await source.close()
+    await asyncio.to_thread(camera.close)
+
+
+@pytest.mark.parametrize(("wanted", "turned", "left"), [(0, 0, 0), (180, 180, 0), (90, 0, 90), (90, 180, 270)])
+def test_what_the_camera_does_not_turn_is_left_to_be_turned(wanted: Rotation, turned: Rotation, left: int) -> None:
+    assert left_to_turn(wanted, turned=turned) == left
 
 
 async def test_a_bad_path_gets_half_the_size_and_then_half_the_pictures(board: Board) -> None:
