@@ -37,7 +37,10 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
-BENCHES = "call: how quick; faults: is anything lost; leaks: does anything grow; playout, video, echo"
+BENCHES = (
+    "call: how quick; faults: is anything lost; group: four seats in one talk; leaks: does anything grow;"
+    " playout, video, echo"
+)
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 
@@ -113,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call", "faults", "leaks", "playout", "video", "echo"], help=BENCHES)
+    names = ["call", "faults", "group", "leaks", "playout", "video", "echo"]
+    bench.add_argument("name", choices=names, help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
@@ -189,7 +193,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
-    from kiosk.media.heap import keep_heaps_few
+    from kiosk.media.heap import keep_heaps_few, leave_out_what_is_there
     from kiosk.media.interfaces import prepare_media
     from kiosk.media.simulated_loss import SimulatedLoss
 
@@ -224,6 +228,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 ca_file=ca_file,
                 watchers=watchers,
             )
+            leave_out_what_is_there()
             await bedside.run()
         return 0
 

@@ -293,30 +293,29 @@ class Bedside(Listener):
     # -- what follows
 
     def _do(self, event: bed_events.Event) -> None:
-        request_before, call_before = self._bed.request, self._bed.call
+        request_before, calls_before = self._bed.request, dict(self._bed.calls)
         effects = self._bed.handle(event, now=time.monotonic())
-        self._log_moves(request_before, call_before)
+        self._log_moves(request_before, calls_before)
         if self.request_id:
             self._client.hurry()
-        if self._bed.call.state is not call_events.State.CONNECTED:
+        if not any(on.state is call_events.State.CONNECTED for on in self._bed.calls.values()):
             self._talking_since = None
         elif self._talking_since is None:
             self._talking_since = time.monotonic()
         for effect in effects:
             self._perform(effect)
 
-    def _log_moves(self, request_before: request_state.RequestState, call_before: call_state.CallState) -> None:
-        for what, name, before, after in (
-            (
-                "request",
-                (self._bed.request.request_id or request_before.request_id)[:8],
-                request_before.state,
-                self._bed.request.state,
-            ),
-            ("call", self._bed.call.call_id or call_before.call_id, call_before.state, self._bed.call.state),
-        ):
+    def _log_moves(
+        self, request_before: request_state.RequestState, calls_before: dict[str, call_state.CallState]
+    ) -> None:
+        request, calls = self._bed.request, self._bed.calls
+        if request.state is not request_before.state:
+            name = (request.request_id or request_before.request_id)[:8]
+            log.info("- request %s: %s → %s", name, request_before.state.value, request.state.value)
+        for call_id in calls_before | calls:
+            before, after = (on.get(call_id, call_state.CallState()).state for on in (calls_before, calls))
             if after is not before:
-                log.info("- %s %s: %s → %s", what, name, before.value, after.value)
+                log.info("- call %s: %s → %s", call_id, before.value, after.value)
 
     def _perform(self, effect: bed_events.Effect) -> None:
         match effect:

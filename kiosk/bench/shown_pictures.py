@@ -6,51 +6,56 @@ import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
 
-from kiosk.bench.chromium import page_says
+import kiosk.desk
+from kiosk.bench.chromium import READ_CODE, page_says
 
+REPEATS = Path(kiosk.desk.__file__).parent / "page" / "repeats.js"
 FROZEN_OVER_MS = 150.0
 """W3C's definition (webrtc-stats, freezeCount): a gap this much longer than the usual one."""
 
-WATCH = """async ([sdp, at]) => {
+WATCH = """async ([sdp, at, talks, repeats]) => {
   const shown = (window.shown ??= []);
   const video = document.createElement('video');
   video.autoplay = video.muted = true;
   document.body.append(video);
   const pc = new RTCPeerConnection();
   const one = (shown[at] = { pc, seen: [] });
-  const canvas = new OffscreenCanvas(24, 1);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.imageSmoothingEnabled = false;
-  const code = () => {
-    const row = Math.floor(Math.floor(video.videoHeight / 8) / 2);
-    context.drawImage(video, 0, row, video.videoWidth, 1, 0, 0, 24, 1);  // the nearest: a cell's middle
-    const pixels = context.getImageData(0, 0, 24, 1).data;
-    const bits = Array.from({ length: 24 }, (_, cell) => (pixels[4 * cell + 1] > 128 ? 1 : 0));
-    const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
-    const counter = number(2, 18);
-    let sum = 0;
-    for (let shift = 0; shift < 16; shift += 4) sum += (counter >> shift) & 15;
-    const whole = bits[0] && !bits[1] && !bits[22] && bits[23] && sum % 16 === number(18, 22);
-    return whole ? counter : null;
-  };
+  const read = READ_CODE;
   const painted = (now) => {
-    one.seen.push([now, at === 0 ? code() : null]);
+    one.seen.push([now, at === 0 ? read(video) : null]);
     video.requestVideoFrameCallback(painted);
   };
   video.requestVideoFrameCallback(painted);
   pc.ontrack = ({ track }) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+  if (repeats) {
+    const { awaitRepeats } = await import('data:text/javascript,' + encodeURIComponent(repeats));
+    awaitRepeats(pc);
+  }
   await pc.setRemoteDescription({ type: 'offer', sdp });
+  if (talks) {
+    const context = (one.context = new AudioContext());
+    const source = new ConstantSourceNode(context, { offset: 0 });
+    const silence = new MediaStreamAudioDestinationNode(context);
+    source.connect(silence);
+    source.start();
+    for (const transceiver of pc.getTransceivers()) {
+      if (transceiver.receiver.track.kind !== 'audio') continue;
+      transceiver.direction = 'sendrecv';
+      await transceiver.sender.replaceTrack(silence.stream.getAudioTracks()[0]);
+    }
+  }
   await pc.setLocalDescription(await pc.createAnswer());
   await new Promise((done) => {
     if (pc.iceGatheringState === 'complete') done();
     pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && done();
   });
   return pc.localDescription.sdp;
-}"""
+}""".replace("READ_CODE", READ_CODE)
 STATS = """async () => {
   const reports = await shown[0].pc.getStats();
   for (const report of reports.values()) {
@@ -60,7 +65,11 @@ STATS = """async () => {
   }
   return {};
 }"""
-CLOSE = "() => { shown.forEach(({ pc }) => pc.close()); window.shown = []; document.body.replaceChildren(); }"
+CLOSE = """() => {
+  for (const { pc, context } of shown) { pc.close(); context?.close(); }
+  window.shown = [];
+  document.body.replaceChildren();
+}"""
 
 
 @dataclass(frozen=True)
@@ -77,9 +86,13 @@ class Shown:
     codec: str
 
 
-async def watch(page: Page, sdp: str, at: int) -> str:
-    """Show what *sdp* offers as viewer number *at*; returns the answer."""
-    return str(await page.evaluate(WATCH, [sdp, at]))
+async def watch(page: Page, sdp: str, at: int, *, talks: bool = False, awaits_repeats: bool = False) -> str:
+    """Show what *sdp* offers as viewer number *at*; returns the answer.
+
+    *talks*: it sends sound, as every seat does; *awaits_repeats*: it holds pictures back as the seat page does.
+    """
+    repeats = REPEATS.read_text(encoding="utf-8") if awaits_repeats else ""
+    return str(await page.evaluate(WATCH, [sdp, at, talks, repeats]))
 
 
 async def seen(page: Page, viewer: int = 0) -> int:

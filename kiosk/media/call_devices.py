@@ -2,8 +2,9 @@
 failed comes back.
 
 Everything runs on the event loop's thread; devices are opened and closed on threads, since a driver may take a
-second. One device is never opened before its last closing has ended: a call may follow another at once. What is
-captured goes to whichever connection was routed last, so that a rebuilt one goes on with the same open devices.
+second. One device is never opened before its last closing has ended: a call may follow another at once. All
+connections share them: what is heard here goes to all who listen (``voice``), what they send is mixed (``mix``). So
+a rebuilt connection goes on with the same open devices, and nobody joins or leaves to the harm of another.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import av
 from kiosk.errors import HardwareFault
 from kiosk.hardware.camera import Camera, OnFrame
 from kiosk.hardware.microphone import Microphone
-from kiosk.hardware.sound import Block, OnBlock, OnFault
-from kiosk.hardware.speaker import Source, Speaker
+from kiosk.hardware.sound import Block, OnFault
+from kiosk.hardware.speaker import Speaker
 from kiosk.media.call_sound import CallSound
+from kiosk.media.speaker_mix import SpeakerMix
+from kiosk.media.voice_source import VoiceSource
 from kiosk.signaling.messages import FaultKind
 
 REOPEN_S = 2.0
@@ -68,8 +71,10 @@ class CallDevices:
         self._call_sound = sound if sound is not None else CallSound()
         self._tell = tell
         self._picture: OnFrame = lambda frame: None
-        self._sound: OnBlock = lambda block: None
-        self._source: Source | None = None
+        self.voice = VoiceSource()
+        """What the microphone hears, for whoever may hear it."""
+        self.mix = SpeakerMix(speaker)
+        """What the speaker plays in a call."""
         self._kept: dict[Device, _Kept] = {}
         if camera is not None:
             self._kept["camera"] = _Kept(
@@ -94,32 +99,14 @@ class CallDevices:
         if "speaker" in self._kept:
             self._kept["speaker"].start()
 
-    @property
-    def lifted_db(self) -> float:
-        """How much louder the sound that is sent was made than it was heard."""
-        return self._call_sound.lifted_db
-
-    def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
-        """Give what is captured to these from now on; they are called on the devices' threads."""
-        self._picture, self._sound = picture, sound
+    def film(self, picture: OnFrame) -> None:
+        """Give the camera's pictures to *picture* from now on; it is called on the camera's thread."""
+        self._picture = picture
 
     def play(self, block: Block) -> None:
         """Give *block* to the speaker, if there is one."""
         if self._speaker is not None:
             self._speaker.play(block)
-
-    def feed(self, source: Source) -> None:
-        """Let the speaker, if there is one, ask *source* for sound from now on; the source fed last is asked."""
-        self._source = source
-        if self._speaker is not None:
-            self._speaker.feed(source)
-
-    def starve(self, source: Source) -> None:
-        """Ask *source* no more; another's, of a rebuilt connection, goes on."""
-        if self._source == source:  # a bound method is another object each time
-            self._source = None
-            if self._speaker is not None:
-                self._speaker.feed(None)
 
     def let_camera_go(self) -> None:
         """Go on without pictures. Does not wait."""
@@ -141,7 +128,8 @@ class CallDevices:
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
-        self._sound(self._call_sound.captured(block, self._microphone.delay_s))
+        made = self._call_sound.captured(block, self._microphone.delay_s)
+        self.voice.deliver(made, lifted_db=self._call_sound.lifted_db)
 
     def _open_microphone(self, told: OnFault) -> None:
         assert self._microphone is not None

@@ -17,6 +17,7 @@ from kiosk.media.aiortc_private import (
     keep_history,
     offer_addresses,
     shorten_audio_buffer,
+    steady_clock,
 )
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ LOOPBACK = "127.0.0.1"
 
 
 def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> None:
-    """Set this process up for calls: the addresses to offer, the time a server may cost, and aiortc's buffers.
+    """Set this process up for calls: the addresses to offer, the time a server may cost, aiortc's buffers and
+    clock.
 
     *ca_file* (PEM) is the authority that TURN servers with TLS are checked by; None = the system's.
 
@@ -43,6 +45,7 @@ def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> 
     ignore_empty_datagrams()
     shorten_audio_buffer()
     keep_history()
+    steady_clock()
     log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))
 
 

@@ -6,11 +6,11 @@ Runs on the event loop's thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiortc import RTCPeerConnection, RTCRtpSender
 
-from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace
+from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace, send_payloads
 from kiosk.media.encoders import VideoCodec
 from kiosk.media.rate_control import Report
 from kiosk.media.tracks import Gate
@@ -50,6 +50,7 @@ class SentPictures:
             keyframe=self._track.request_keyframe,
             report=lambda remb, loss, rtt: self._track.report(Report(remb, loss, rtt)),
         )
+        send_payloads(sender, self._payloads)
         # The kiosk's order is the seat's choice: it takes the first that it can decode.
         known = RTCRtpSender.getCapabilities("video").codecs
         wanted = [f"video/{name}" for name in (*self._source.codecs, "rtx")]
@@ -70,6 +71,10 @@ class SentPictures:
     def stop(self) -> None:
         """End them."""
         self._track.stop()
+
+    async def _payloads(self) -> tuple[Sequence[bytes], int]:
+        encoded = await self._track.encoded()
+        return encoded.payloads, encoded.pts
 
     def _codec(self) -> VideoCodec:
         for transceiver in self._connection.getTransceivers():

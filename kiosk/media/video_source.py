@@ -1,7 +1,8 @@
 """The bed's one picture for all its viewers: encoded once per codec, whatever their number.
 
 The camera's thread leaves the newest picture in a slot (:meth:`VideoSource.deliver`); a thread per codec in use
-takes it, turns, scales and encodes it, and crosses into the loop; there it is fanned out to the viewers' queues.
+takes it, turns, scales, encodes and packs it, and crosses into the loop; there it is fanned out to the viewers'
+queues.
 Everything else runs on the loop's thread. Nobody watches: nothing is encoded, and no thread runs.
 
 A camera that encodes H.264 by itself is asked for that instead (:mod:`kiosk.media.camera_encoding`), and for frames
@@ -18,7 +19,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, get_args
 
 import av
 
@@ -26,6 +28,7 @@ from kiosk.errors import MediaError
 from kiosk.hardware.camera import CodingCamera, Rotation
 from kiosk.hardware.worker import Worker
 from kiosk.media import rate_control
+from kiosk.media.aiortc_private import packer
 from kiosk.media.camera_encoding import CameraEncoding
 from kiosk.media.encoders import (
     CLOCK,
@@ -47,6 +50,7 @@ SLOT_WAIT_S = 0.5
 """How long an encoding thread waits before it looks whether it is still wanted."""
 STALE_S = 1.0
 """An older picture is none: who joins must not see yesterday's patient."""
+CODECS: tuple[VideoCodec, ...] = get_args(VideoCodec)
 MAX_FAILURES = 10
 """Pictures in a row that an encoder may fail on before the thread gives up."""
 NOMINAL = Picture(640, 360, 30)
@@ -84,6 +88,7 @@ class VideoSource:
         width, height = (NOMINAL.width, NOMINAL.height) if camera is None else camera.size
         self._control = rate_control.begin(Picture(width, height, fps))
         self._target: Target | None = None
+        self._pack = {codec: packer(codec) for codec in CODECS}
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
@@ -234,7 +239,8 @@ class VideoSource:
         self._call(resize)
 
     def _cross(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
-        self._call(lambda: self._fan_out(encoding, encoded))
+        packed = replace(encoded, payloads=self._pack[encoding.codec](encoded.data))
+        self._call(lambda: self._fan_out(encoding, packed))
 
     def _call(self, act: Callable[[], None]) -> None:
         try:

@@ -115,8 +115,8 @@ class VideoViewer(GatedTrack):
         super().stop()
         self._leave()
 
-    async def recv(self) -> av.Packet[Any]:
-        """The next picture (aiortc's reader)."""
+    async def encoded(self) -> Encoded:
+        """The next picture."""
         while True:
             await self._may_send()
             if self._number is None:
@@ -125,7 +125,11 @@ class VideoViewer(GatedTrack):
                 break
             self._arrived.clear()
             await self._arrived.wait()
-        encoded = self._queue.get()
+        return self._queue.get()
+
+    async def recv(self) -> av.Packet[Any]:
+        """The next picture (aiortc's reader)."""
+        encoded = await self.encoded()
         packet: av.Packet[Any] = av.Packet(encoded.data)
         packet.pts, packet.time_base = encoded.pts, TIME_BASE
         packet.is_keyframe = encoded.keyframe

@@ -31,6 +31,10 @@ Connection = Annotated[
 ]
 
 
+MAX_MEMBERS = 4
+"""Seats in one talk, those that are still being rung included: a bed of this hardware class serves four."""
+
+
 class CallType(enum.IntEnum):
     """TUICalling's call types."""
 
@@ -133,6 +137,9 @@ class ErrorCode(enum.StrEnum):
     STALE_CALL = "stale_call"
     UNKNOWN_REQUEST = "unknown_request"
     UNKNOWN_BED = "unknown_bed"
+    SEAT_NOT_FREE = "seat_not_free"
+    SEAT_IN_TALK = "seat_in_talk"
+    TALK_FULL = "talk_full"
     NOT_ALLOWED = "not_allowed"
     TOO_MANY = "too_many"
     VERSION = "version"
@@ -159,6 +166,14 @@ class BedInfo(msgspec.Struct, frozen=True, kw_only=True):
     language: Literal["zh", "en"] = "zh"
 
 
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """A talk that is on: its call, and the seat in it."""
+
+    call_id: Token
+    seat: UserId
+    fence: Fence
+
+
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its kiosk tells it; sent whole each time, so that the last one is the truth."""
 
@@ -177,6 +192,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The connected call, when ``phase`` is ``talking``."""
     call_seat: UserId | None = None
     fence: Fence = 0
+    others: Annotated[tuple[Talk, ...], Meta(max_length=MAX_MEMBERS - 1)] = ()
+    """The other talks, when several seats are in it; ``call_id`` is only the one that began first."""
     spoken: bool = False
     """Speech has really flowed both ways in some call of this request."""
     waited: Millis | None = None

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import av
 import pytest
@@ -30,6 +29,7 @@ from kiosk.media.session import (
     SpokenBothWays,
 )
 from kiosk.signaling.messages import CallType, FaultKind
+from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
 
 BED_HZ, SEAT_HZ = 440.0, 660.0
@@ -289,15 +289,10 @@ async def test_a_bare_session_closed_at_any_turn_of_its_offer_leaves_no_socket(t
         on_event=lambda event: None,
         log_id="test",
     )
-    before = open_files()
+    before = open_sockets()
     offering = asyncio.create_task(session.offer())
     for _ in range(turns):
         await asyncio.sleep(0)  # one turn of the loop
     await session.close()
     await asyncio.gather(offering, return_exceptions=True)
-    await until(lambda: open_files() == before, "every socket is closed")
-
-
-def open_files() -> int:
-    """How many this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+    await until(lambda: open_sockets() == before, "every socket is closed")

@@ -10,11 +10,13 @@ import pytest
 
 from kiosk.errors import HardwareFault
 from kiosk.hardware.microphone import Microphone, OnBlock, OnFault, ToneMicrophone
+from kiosk.hardware.sound import Block
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.answering_peer import AnsweringPeer
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault, DeviceOpened
 from kiosk.media.interfaces import LOOPBACK, prepare_media
-from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, MediaStalled
+from kiosk.media.received_sound import ReceivedSound
+from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, MediaStalled, RemoteAudioStarted
 from kiosk.media.simulated_loss import SimulatedLoss
 from kiosk.signaling.messages import CallType, FaultKind
 from tests.waiting import HANG_S, until
@@ -101,6 +103,23 @@ async def test_a_rebuilt_connection_carries_sound_from_the_same_open_microphone(
     await talk.rebuilt()
     async with asyncio.timeout(HANG_S):
         await talk.seat.audible.wait()
+
+
+async def test_sound_that_cannot_be_played_is_told_and_a_rebuilt_connection_plays_it(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: ReceivedSound, *, at: float) -> Block:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReceivedSound, "pull", broken)
+        talk.seat.accept()
+        talk.session.watch(peer_sends=True)
+        await until(lambda: talk.stalls() > 0, "it is told")
+        assert MediaStalled("what the seat says cannot be played") in talk.events
+    await talk.rebuilt()
+    talk.seat.accept()
+    await until(lambda: RemoteAudioStarted() in talk.events, "the seat is heard")
 
 
 async def test_a_stalled_path_does_not_keep_a_session_from_closing(talk: Talk, loss: SimulatedLoss) -> None:

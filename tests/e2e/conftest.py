@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from kiosk import settings
-from kiosk.bench.chromium import HEAR_TONE, READ_CODE, SEAT_HZ, chromium
+from kiosk.bench.chromium import READ_CODE, SEAT_HZ, chromium, hear_tone
 from kiosk.demo.ward import BedProcess, DeskProcess, Ward
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.sound import SAMPLE_RATE
@@ -89,8 +89,12 @@ class Seat:
 
     async def hears_the_bed(self) -> None:
         """The tone in the room is the strongest on the page."""
+        await self.hears(BED_HZ, hear_tone())
+
+    async def hears(self, hz: float, how: str) -> None:
+        """A tone of *hz* is the strongest of what the page hears, by *how* it listens."""
         async with asyncio.timeout(HANG_S):
-            while abs((await self.page.evaluate(HEAR_TONE, 400))[0] - BED_HZ) > 8:
+            while abs((await self.page.evaluate(how, 400))[0] - hz) > 8:
                 pass
 
     async def nobody_waits(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 HANG_MS = HANG_S * 1000
 INSIDE = ("accept", "reject", "BODY")
 PASSPHRASE = "correct horse battery"
+SHORT_LIFE_S = 10
+"""Of a UserSig: enough to sign in with it."""
 
 
 async def opens_the_page(hospital: Hospital, browser: Any, **context: Any) -> Page:
@@ -130,6 +133,20 @@ async def test_a_kiosk_cannot_sit_at_a_seat(hospital: Hospital, browser: Any) ->
     await seat.by("user-sig").fill(ticket)
     await seat.by("sign-in").click()
     await seat.says("status", "not a seat of this desk")
+    await expect(seat.by("sign-in-form")).to_be_visible()
+
+
+async def test_a_user_sig_that_runs_out_leads_back_to_the_form_with_words(hospital: Hospital, browser: Any) -> None:
+    await hospital.opens()
+    seat = Seat(await opens_the_page(hospital, browser))
+    registry = hospital.ward.registry()
+    await seat.by("user-id").fill("nurse-1")
+    await seat.page.get_by_text("I have a UserSig").click()
+    await seat.by("sdk-app-id").fill(str(hospital.ward.settings.desk.sdk_app_id))
+    await seat.by("user-sig").fill(registry.issue("nurse-1", now=int(time.time()), ttl_s=SHORT_LIFE_S))
+    await seat.by("sign-in").click()
+    await seat.is_("not_ready")
+    await seat.says("status", "Your sign-in has expired. Please sign in again.")
     await expect(seat.by("sign-in-form")).to_be_visible()
 
 

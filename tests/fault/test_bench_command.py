@@ -27,7 +27,7 @@ def test_the_benches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     shown = capsys.readouterr().out
-    assert "{call,faults,leaks,playout,video,echo}" in shown
+    assert "{call,faults,group,leaks,playout,video,echo}" in shown
 
 
 @pytest.mark.parametrize("presses", ["0", "-3", "many", "1000001", "²"])
