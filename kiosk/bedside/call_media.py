@@ -59,6 +59,7 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
+            took=watchers.took,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._ringing = ""
@@ -71,7 +72,7 @@ class CallMedia:
         """In the order in which they began."""
         self._shown = ""
         self._looking: asyncio.TimerHandle | None = None
-        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, report, self._spawn)
+        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
         self._timers = CallTimers(report)
         self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,7 +129,10 @@ class CallMedia:
         self._devices.open(video=call_type is CallType.VIDEO)
         if call_type is CallType.VIDEO and self._pictures is None:
             self._pictures = VideoSource(
-                fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None
+                fps=self._video.fps,
+                rotation=self._video.rotation,
+                makers=self._makers or None,
+                took=self._watchers.took,
             )
         pictures = self._pictures if call_type is CallType.VIDEO else None
         self._calls[call_id] = CallConnection(self._shared, call_id, call_type, pictures=pictures)

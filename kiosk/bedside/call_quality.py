@@ -19,6 +19,8 @@ from kiosk.signaling.messages import Quality, QualityLevel
 log = logging.getLogger(__name__)
 
 End = Literal["bed", "seat"]
+KEPT = 2 * 4
+"""Both ends of as many calls as a talk can have."""
 
 
 class QualityWatch:
@@ -63,18 +65,20 @@ class QualityWatch:
 
 
 class QualityLog:
-    """Tells *watcher* what either end measures, and the log when a quality changes."""
+    """Tells *watcher* what either end of each call measures, and the log when a quality changes."""
 
     def __init__(self, watcher: Callable[[End, Quality], None]) -> None:
         self._watcher = watcher
-        self._logged: dict[End, tuple[str, QualityLevel]] = {}
+        self._logged: dict[tuple[End, str], QualityLevel] = {}
+        """Of the last ``KEPT``, oldest first."""
 
     def note(self, end: End, told: Quality) -> None:
         """*told* was measured at *end*."""
         self._watcher(end, told)
-        call_id, shown = self._logged.get(end, ("", QualityLevel.UNKNOWN))
-        before = shown if call_id == told.call_id else QualityLevel.UNKNOWN
-        self._logged[end] = told.call_id, told.quality
+        before = self._logged.get((end, told.call_id), QualityLevel.UNKNOWN)
+        self._logged[end, told.call_id] = told.quality
+        if len(self._logged) > KEPT:
+            del self._logged[next(iter(self._logged))]
         if told.quality is not before:
             log.info("- call %s: at the %s the connection is %s", told.call_id, end, in_words(told))
 

@@ -3,7 +3,8 @@
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
 ``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
 stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
-``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``.
+``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``; with ``media lose 0.05 0.025``
+the others are 25 ms late.
 For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
@@ -50,9 +51,9 @@ def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Ite
 
 def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFactory, loss: SimulatedLoss) -> None:
     for line in sys.stdin:
-        name, action, amount = [*line.split(), "", "", ""][:3]
+        name, action, amount, late = [*line.split(), "", "", "", ""][:4]
         if name == "media":
-            _media(loss, action, amount)
+            _media(loss, action, amount, late)
             continue
         pin = wired.get(name)
         if not isinstance(pin, int):
@@ -81,16 +82,16 @@ def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFa
             log.warning("x hand: cannot %r: use tap, hold, down, up, unplug or plug", action)
 
 
-def _media(loss: SimulatedLoss, action: str, amount: str) -> None:
+def _media(loss: SimulatedLoss, action: str, amount: str, late: str) -> None:
     try:
-        number = float(amount) if amount else math.inf
+        number, late_s = float(amount or math.inf), float(late or 0.0)
     except ValueError:
-        log.warning("x hand: %r is not a number", amount)
+        log.warning("x hand: %r is not a number", f"{amount} {late}".strip())
         return
     if action in STALLS:
         loss.stall(STALLS[action], number)
     elif action == "lose":
-        loss.be_bad(share=min(1.0, number), delay_s=0.0)
+        loss.be_bad(share=min(1.0, number), delay_s=late_s)
     elif action == "pass":
         loss.let_pass()
     else:

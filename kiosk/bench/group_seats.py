@@ -2,8 +2,8 @@
 
 ``python -m kiosk.bench.group_seats`` answers offers that come as JSON lines and tells what has arrived. A seat here
 sends what a browser does (a voice, and pictures of 640x360 if it has a camera) and decodes nothing. The voice and
-the pictures are encoded once for all, and nobody estimates the path: both processes share a machine, and a seat that
-was late itself would ask for fewer bits, one of four sooner than one alone.
+the pictures are encoded once for all, and nobody estimates the path: both processes share a machine, and a seat
+that was late itself would ask for fewer bits, one of four sooner than one alone.
 """
 
 from __future__ import annotations

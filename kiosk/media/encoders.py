@@ -46,11 +46,12 @@ VP8_SPEED = 8
 
 @dataclass(frozen=True)
 class Encoded:
-    """One picture for the wire. *pts* in 1/90000 s."""
+    """One picture for the wire. *pts* in 1/90000 s; *payloads*: *data* as RTP carries it, once that is made."""
 
     data: bytes
     pts: int
     keyframe: bool
+    payloads: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -75,5 +75,5 @@ def shaped(
     begin = min(before.gain, target) if most < 1 else before.gain
     moved = block * np.linspace(begin, target, len(block)) if begin != target else block * target
     limit = CEILING * 32768
-    made = np.rint(np.clip(moved, -limit, limit, out=moved), out=moved).astype(np.int16)
+    made = np.clip(np.rint(moved, out=moved), -limit, limit, out=moved).astype(np.int16)
     return replace(before, gain=target, held=held), made

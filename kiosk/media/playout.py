@@ -352,7 +352,8 @@ class Playout:
     @property
     def _loss(self) -> float:
         """The part of the newest packets that did not come, or not yet."""
-        span = max(self._known) - min(self._known) + 1
+        assert self._newest_sequence is not None
+        span = self._newest_sequence - min(self._known) + 1
         return 1 - len(self._known) / span
 
     def _has_patience(self, at: float, excess_s: float) -> bool:

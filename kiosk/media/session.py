@@ -31,7 +31,7 @@ from aiortc.sdp import candidate_from_sdp
 from kiosk.errors import MediaError
 from kiosk.hardware.sound import BLOCK_S
 from kiosk.media import liveness, speech
-from kiosk.media.aiortc_private import tap_packets
+from kiosk.media.aiortc_private import send_payloads, tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
 from kiosk.media.playout_words import Report
@@ -51,6 +51,7 @@ from kiosk.media.session_events import (
     SpokenBothWays,
 )
 from kiosk.media.session_sdp import check_answer, with_fec
+from kiosk.media.stages import Took, nobody
 from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
@@ -89,7 +90,8 @@ class MediaSession:
 
     *on_event* is called on the loop; *picture*: see :meth:`show`. Of *ice_servers* the first STUN and the first
     TURN server are used; *relay_only*: no path but through TURN. *pictures* is what the bed shows, shared by all
-    sessions that show it; without it the session has its own.
+    sessions that show it; without it the session has its own. *took* is told how long each stage took
+    (:mod:`kiosk.media.stages`).
     """
 
     def __init__(
@@ -103,22 +105,26 @@ class MediaSession:
         picture: Callable[[av.VideoFrame], None] | None = None,
         relay_only: bool = False,
         pictures: VideoSource | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
         self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
+        self._took = took
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
         self._seat_pictures = SeatPictures(picture, began=lambda: self._tell(RemoteVideoStarted()))
         self._gate = Gate()
-        self._pictures = pictures or VideoSource()
+        self._pictures = pictures or VideoSource(took=took)
         self._owns_pictures = pictures is None
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = VoiceTrack(self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs))
+        self._audio = VoiceTrack(
+            self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs), took=took
+        )
         if call_type is CallType.VIDEO:
             devices.film(self._pictures.deliver)
         self._listening: list[asyncio.Task[None]] = []
@@ -142,7 +148,9 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
-        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
+        self._video = SentPictures(
+            self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id, took=took
+        )
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -163,7 +171,7 @@ class MediaSession:
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
-        self._pc.addTrack(self._audio)
+        send_payloads(self._pc.addTrack(self._audio), self._voice)
         self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
             self._video.offer()
@@ -261,8 +269,10 @@ class MediaSession:
 
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
+        if before.both_ways:
+            return
         self._speech = speech.heard(before, direction, dbfs=dbfs, seconds=BLOCK_S)
-        if self._speech.both_ways and not before.both_ways:
+        if self._speech.both_ways:
             self._tell(SpokenBothWays())
 
     # -- the connection
@@ -334,6 +344,10 @@ class MediaSession:
                 self._protect_voice(stats)
         return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
 
+    async def _voice(self) -> tuple[Sequence[bytes], int]:
+        spoken = await self._audio.spoken()
+        return [spoken.packet], spoken.pts
+
     def _protect_voice(self, stats: Any) -> None:
         """Heed the seat's report on our sound, once."""
         if stats.timestamp == self._reported_at:
@@ -353,7 +367,7 @@ class MediaSession:
 
     async def _play_audio(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
         """Until the track ends; its packets are tapped, so it gives nothing but its end."""
-        sound = self._sound = SeatSound(heard=self._heard_from_seat)
+        sound = self._sound = SeatSound(heard=self._heard_from_seat, took=self._took)
         tap_packets(receiver, sound.take)
         self._devices.mix.add(sound)
         try:

@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE, Block
 from kiosk.media.sent_voice import Protection
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.voice_source import Spoken, VoiceSource
 
 VIDEO_CLOCK = 90_000
@@ -115,10 +116,14 @@ class VoiceTrack(GatedTrack):
 
     kind = "audio"
 
-    def __init__(self, gate: Gate, source: VoiceSource, *, meter: Callable[[float], None]) -> None:
+    def __init__(
+        self, gate: Gate, source: VoiceSource, *, meter: Callable[[float], None], took: Took = nobody
+    ) -> None:
         super().__init__(gate, True)
         self._source = source
         self._meter = meter
+        self._took = took
+        self._given: Spoken | None = None
         self._joined = False
         self._spoken: deque[Spoken] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._arrived = asyncio.Event()
@@ -133,8 +138,11 @@ class VoiceTrack(GatedTrack):
         """The far end has told how much of it is lost."""
         self._source.protect(self, protection)
 
-    async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
-        """The next 20 ms (aiortc's reader)."""
+    async def spoken(self) -> Spoken:
+        """The next 20 ms. Who asks has sent the ones before."""
+        given, self._given = self._given, None
+        if given is not None:
+            self._took(Stage.SOUND_SENT, time.monotonic() - given.made_at)
         await self._may_send()
         if not self._joined:
             self._joined = True
@@ -142,10 +150,15 @@ class VoiceTrack(GatedTrack):
         while not self._spoken:
             self._arrived.clear()
             await self._arrived.wait()
-        spoken = self._spoken.popleft()
-        made = av.Packet(spoken.made) if isinstance(spoken.made, bytes) else frame_of(spoken.made)
-        made.pts, made.time_base = spoken.pts, AUDIO_TIME_BASE
-        return made
+        self._given = self._spoken.popleft()
+        return self._given
+
+    async def recv(self) -> av.Packet[av.stream.Stream]:
+        """The next 20 ms (aiortc's reader)."""
+        spoken = await self.spoken()
+        packet: av.Packet[av.stream.Stream] = av.Packet(spoken.packet)
+        packet.pts, packet.time_base = spoken.pts, AUDIO_TIME_BASE
+        return packet
 
     def stop(self) -> None:
         """End the track."""
@@ -180,14 +193,9 @@ class GatedAudioTrack(GatedTrack):
         while not self._blocks:
             self._arrived.clear()
             await self._arrived.wait()
-        frame = frame_of(self._blocks.popleft())
+        block = self._blocks.popleft()
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
         frame.pts, frame.time_base = self._pts, AUDIO_TIME_BASE
         self._pts += BLOCK_SAMPLES
         return frame
-
-
-def frame_of(block: Block) -> av.AudioFrame:
-    """*block* as aiortc's encoder wants it."""
-    frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = SAMPLE_RATE
-    return frame

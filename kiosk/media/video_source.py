@@ -1,7 +1,8 @@
 """The bed's one picture for all its viewers: encoded once per codec, whatever their number.
 
 The camera's thread leaves the newest picture in a slot (:meth:`VideoSource.deliver`); a thread per codec in use
-takes it, turns, scales and encodes it, and crosses into the loop; there it is fanned out to the viewers' queues.
+takes it, turns, scales, encodes and packs it, and crosses into the loop; there it is fanned out to the viewers'
+queues.
 Everything else runs on the loop's thread. Nobody watches: nothing is encoded, and no thread runs.
 
 Who asks for a key frame gets it for all, but no sooner than ``KEYFRAME_GAP_S`` after the last: forty lost reports
@@ -15,16 +16,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, get_args
 
 import av
 
 from kiosk.errors import MediaError
 from kiosk.hardware.worker import Worker
 from kiosk.media import rate_control
+from kiosk.media.aiortc_private import packer
 from kiosk.media.encoders import CLOCK, SOFTWARE, Encoded, Encoder, MakeEncoder, Shape, VideoCodec
 from kiosk.media.picture_shape import Rotation, Turning, scaled
 from kiosk.media.rate_control import Picture, Report, Target
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ SLOT_WAIT_S = 0.5
 """How long an encoding thread waits before it looks whether it is still wanted."""
 STALE_S = 1.0
 """An older picture is none: who joins must not see yesterday's patient."""
+CODECS: tuple[VideoCodec, ...] = get_args(VideoCodec)
 MAX_FAILURES = 10
 """Pictures in a row that an encoder may fail on before the thread gives up."""
 NOMINAL = Picture(640, 360, 30)
@@ -55,15 +60,21 @@ class VideoSource:
     """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise."""
 
     def __init__(
-        self, *, fps: int = 30, rotation: Rotation = 0, makers: dict[VideoCodec, MakeEncoder] | None = None
+        self,
+        *,
+        fps: int = 30,
+        rotation: Rotation = 0,
+        makers: dict[VideoCodec, MakeEncoder] | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rotation = rotation
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
+        self._took = took
         self._control = rate_control.begin(Picture(NOMINAL.width, NOMINAL.height, fps))
-        self.target: Target | None = None
-        """What is encoded now; None: nothing. Kept: it is asked for with every packet that is paced."""
+        self._target: Target | None = None
+        self._pack = {codec: packer(codec) for codec in CODECS}
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
@@ -81,6 +92,11 @@ class VideoSource:
     def codecs(self) -> tuple[VideoCodec, ...]:
         """What can be made, what is liked best first."""
         return tuple(self._makers)
+
+    @property
+    def target(self) -> Target | None:
+        """What is encoded now; None: nothing."""
+        return self._target
 
     def join(self, viewer: Viewer, codec: VideoCodec) -> int:
         """*viewer* watches from now on, beginning with a key frame. Returns its number."""
@@ -134,8 +150,8 @@ class VideoSource:
         self._tick()
 
     def _control_is(self, control: rate_control.Control) -> None:
-        before, target = self.target, control.target
-        self._control, self.target = control, target
+        before, self._control = self._target, control
+        target = self._target = control.target  # asked for with each packet that is paced
         if target is not None and (before is None or (before.scale, before.fps) != (target.scale, target.fps)):
             log.info("- video: %d kb/s, %g of the size, %d fps", target.bps // 1000, target.scale, target.fps)
         self._aim(target)
@@ -179,7 +195,9 @@ class VideoSource:
         self._call(resize)
 
     def _cross(self, encoding: _Encoding, encoded: Encoded) -> None:
-        self._call(lambda: self._fan_out(encoding, encoded))
+        packed = replace(encoded, payloads=self._pack[encoding.codec](encoded.data))
+        self._took(Stage.PICTURE_ENCODED, time.monotonic() - encoded.pts / CLOCK)
+        self._call(lambda: self._fan_out(encoding, packed))
 
     def _call(self, act: Callable[[], None]) -> None:
         try:

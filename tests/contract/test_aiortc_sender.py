@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import av
+import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpCodecParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
@@ -17,7 +19,9 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
-from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace
+from kiosk.media import aiortc_private
+from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace, packer, send_payloads
+from kiosk.media.encoders import SOFTWARE, Shape, VideoCodec
 from tests.waiting import until
 
 
@@ -124,3 +128,64 @@ async def test_only_the_senders_own_packets_are_paced(heard: Heard) -> None:
     await sending
     assert sent.count(ours) == 3
     assert sent[-1] == ours
+
+
+async def test_senders_of_one_picture_go_on_in_the_same_turn_of_the_loop() -> None:
+    """However far apart they began to wait."""
+    loop = asyncio.get_running_loop()
+    turns: list[int] = []
+    turn = 0
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        counting[0] = loop.call_soon(count)
+
+    counting = [loop.call_soon(count)]
+
+    async def waits(seconds: float) -> None:
+        await aiortc_private._beat(seconds)
+        turns.append(turn)
+
+    begin = (int(loop.time() / aiortc_private.PACE_STEP_S) + 20) * aiortc_private.PACE_STEP_S - loop.time()
+    await asyncio.gather(*(waits(begin + share * aiortc_private.PACE_STEP_S) for share in (0.1, 0.4, 0.9)))
+    counting[0].cancel()
+    assert len(set(turns)) == 1
+
+
+async def test_a_sender_takes_payloads_and_no_track_is_read(heard: Heard) -> None:
+    """By the method that every sender of aiortc asks for what it sends next."""
+    wanted = iter([((b"one", b"two"), 3000), ((b"three",), 6000)])
+
+    async def following() -> tuple[tuple[bytes, ...], int]:
+        return next(wanted)
+
+    send_payloads(heard.sender, following)
+    codec = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000)
+    first, second = [await heard.sender._next_encoded_frame(codec) for _ in range(2)]
+    assert first is not None
+    assert second is not None
+    assert (first.payloads, first.timestamp) == ([b"one", b"two"], 3000)
+    assert (second.payloads, second.timestamp) == ([b"three"], 6000)
+
+
+async def test_a_sender_that_the_answer_has_disabled_sends_nothing(heard: Heard) -> None:
+    async def following() -> tuple[tuple[bytes, ...], int]:
+        return (b"one",), 3000
+
+    send_payloads(heard.sender, following)
+    heard.sender._enabled = False
+    codec = RTCRtpCodecParameters(mimeType="video/H264", clockRate=90_000)
+    assert await heard.sender._next_encoded_frame(codec) is None
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+def test_a_picture_is_packed_into_payloads_that_a_datagram_holds(codec: VideoCodec) -> None:
+    encoder = SOFTWARE[codec](Shape(640, 368, 30, 2_000_000), 2_000_000)
+    noise = np.random.default_rng(1).integers(0, 256, (368 * 3 // 2, 640), dtype=np.uint8)
+    (picture,) = encoder.encode(av.VideoFrame.from_ndarray(noise, format="yuv420p"), pts=0)
+    encoder.close()
+    payloads = packer(codec)(picture.data)
+    assert len(payloads) > 5
+    assert max(map(len, payloads)) <= 1300
+    assert len(picture.data) * 0.98 <= sum(map(len, payloads)) <= len(picture.data) * 1.05

@@ -29,6 +29,11 @@ MADE = {
     "device_": ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"],
     "quality_": [str(level.value) for level in QualityLevel],
     "call_": ["connecting", "connected"],
+    "member_": [
+        *("asked", "joined", "ringing", "connecting", "talking", "interrupted"),
+        *(reason.value for reason in EndReason),
+    ],
+    "group_end_": ["rejected", "no_response", "cancelled", "failed", "seat_lost", "preempted"],
 }
 """Keys that are made of a prefix and a value of the wire or of the call's states."""
 

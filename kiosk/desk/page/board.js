@@ -1,6 +1,6 @@
 // The board: who waits, since when, how urgent; colleagues; beds that are not connected. It is what the desk said
 // last; while the desk cannot be reached the page says that this may be old.
-import { clock, say } from "./words.js";
+import { clock, say, write } from "./words.js";
 
 export const URGENCY = ["normal", "urgent", "emergency"];
 const TICK_MS = 1000;
@@ -87,10 +87,8 @@ export function redraw() {
   byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
 }
 
-// Spoken each time it is written, so the same words are written once.
 function drawHistoryFault() {
-  const words = online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "";
-  if (byId("history-fault").textContent !== words) byId("history-fault").textContent = words;
+  write("history-fault", online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "");
 }
 
 function drawRequests() {
@@ -98,8 +96,7 @@ function drawRequests() {
   const button = document.activeElement?.dataset?.testid;
   byId("requests").replaceChildren(...board.requests.map(row));
   if (focused) focusRow(focused, button);
-  const words = waitingWords();
-  if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
+  write("waiting", waitingWords());
 }
 
 function waitingWords() {
