@@ -14,16 +14,6 @@ from tests.unit.desk_model import Ward
 REQUEST = "r-bed-1"
 
 
-def talking_ward(ward: Ward) -> Ward:
-    """Anna talks with bed-1; bert and three more are free, dora of another ward."""
-    ward.seat("carl")
-    ward.seat("dora", "next-ward")
-    ward.seat("emil")
-    ward.press("bed-1")
-    ward.talks("bed-1")
-    return ward
-
-
 def call(ward: Ward, seat: str) -> Lease:
     lease = ward.desk.ledger.lease_of_seat(seat)
     assert lease is not None, f"{seat} has no call"

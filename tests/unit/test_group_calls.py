@@ -31,14 +31,10 @@ from tests.unit.group_ward import (
     names,
     refused,
     talking,
-    talking_ward,
     told,
 )
 
-
-@pytest.fixture
-def ward(ward: Ward) -> Ward:
-    return talking_ward(ward)
+pytestmark = pytest.mark.usefixtures("anna_talks")
 
 
 # -- asking and coming

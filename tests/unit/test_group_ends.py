@@ -28,15 +28,11 @@ from tests.unit.group_ward import (
     names,
     refused,
     talking,
-    talking_ward,
     told,
 )
 from tests.unit.timelines import state_told
 
-
-@pytest.fixture
-def ward(ward: Ward) -> Ward:
-    return talking_ward(ward)
+pytestmark = pytest.mark.usefixtures("anna_talks")
 
 
 # -- going

@@ -18,13 +18,9 @@ from tests.unit.group_ward import (
     invited,
     joins,
     refused,
-    talking_ward,
 )
 
-
-@pytest.fixture
-def ward(ward: Ward) -> Ward:
-    return talking_ward(ward)
+pytestmark = pytest.mark.usefixtures("anna_talks")
 
 
 def test_members_pass_each_other_what_a_connection_needs(ward: Ward) -> None:

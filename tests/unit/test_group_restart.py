@@ -24,14 +24,10 @@ from tests.unit.group_ward import (
     joins,
     names,
     talking,
-    talking_ward,
     told,
 )
 
-
-@pytest.fixture
-def ward(ward: Ward) -> Ward:
-    return talking_ward(ward)
+pytestmark = pytest.mark.usefixtures("anna_talks")
 
 
 def snapshot(*talks: tuple[str, str, int], phase: Phase = Phase.TALKING, **told: object) -> OpenRequest:
