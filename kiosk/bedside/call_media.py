@@ -20,9 +20,12 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.shown_seat import shown_seat
 from kiosk.bedside.watchers import Watchers
+from kiosk.hardware.camera import Rotation
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.camera_encoding import working_encoder
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
+from kiosk.media.picture_shape import left_to_turn
 from kiosk.media.relays import Relays
 from kiosk.media.video_source import VideoSource
 from kiosk.settings import Video
@@ -66,7 +69,10 @@ class CallMedia:
         self._watchers = watchers
         self._report = report
         self._video = video
+        self._encoding_camera = working_encoder(devices.camera)
         self._makers = working_makers() if devices.camera is not None else {}
+        turned: Rotation = devices.camera.turns if devices.camera is not None else 0
+        self._rotation = left_to_turn(video.rotation, turned=turned)
         self._pictures: VideoSource | None = None
         self._calls: dict[str, CallConnection] = {}
         """In the order in which they began."""
@@ -130,8 +136,9 @@ class CallMedia:
         if call_type is CallType.VIDEO and self._pictures is None:
             self._pictures = VideoSource(
                 fps=self._video.fps,
-                rotation=self._video.rotation,
+                rotation=self._rotation,
                 makers=self._makers or None,
+                camera=self._encoding_camera,
                 took=self._watchers.took,
             )
         pictures = self._pictures if call_type is CallType.VIDEO else None
@@ -189,7 +196,7 @@ class CallMedia:
     def _device_event(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceFault):
             log.warning("x %s: %s", event.device, event.words)
-            self._report(bed_events.DeviceChanged(event.device, event.words))
+            self._report(bed_events.DeviceChanged(event.device, event.words, event.kind))
         else:
             self._watchers.trace(f"opened {event.device}")
             self._report(bed_events.DeviceChanged(event.device))

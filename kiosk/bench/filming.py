@@ -19,10 +19,12 @@ from playwright.async_api import Browser, Page
 
 from kiosk.bench import shown_pictures
 from kiosk.bench.chromium import page_says
+from kiosk.hardware.camera import Camera, Coded, Coding, CodingCamera, OnCoded, OnFault, OnFrame
 from kiosk.hardware.moving_picture import MovingPicture
+from kiosk.hardware.worker import Worker
 from kiosk.media.aiortc_private import RTP_HISTORY
 from kiosk.media.call_devices import CallDevices
-from kiosk.media.encoders import Encoded, Encoder, MakeEncoder, Shape, VideoCodec, X264Encoder
+from kiosk.media.encoders import Encoded, Shape, X264Encoder
 from kiosk.media.session import MediaConnected, MediaEvent, MediaSession
 from kiosk.media.tracks import Gate, GatedVideoTrack
 from kiosk.media.video_source import VideoSource
@@ -52,32 +54,52 @@ class GrainyPicture(MovingPicture):
         return av.VideoFrame.from_ndarray(luma + self._grain[counter % GRAINS], format="yuv420p")
 
 
-class ClipEncoder(Encoder):
-    """Pictures that were encoded before: what a hardware encoder costs the processor, which is nothing."""
+class ClipCamera(CodingCamera):
+    """A camera that encodes by itself, and costs the processor as little: its pictures were encoded before."""
 
-    codec: VideoCodec = "H264"
     name = "a recorded clip"
+    size = (WIDTH, HEIGHT)
 
-    def __init__(self, shape: Shape, clip: Sequence[Encoded]) -> None:
-        self.shape = shape
+    def __init__(self, clip: Sequence[Encoded]) -> None:
         self._clip = clip
         self._next = 0
+        self._coding: Coding | None = None
+        self._on_coded: OnCoded = lambda coded: None
+        self._worker: Worker | None = None
 
-    def encode(self, frame: av.VideoFrame, *, pts: int) -> list[Encoded]:
-        """The next of the clip, whatever *frame* shows."""
-        encoded = self._clip[self._next]
-        self._next = (self._next + 1) % len(self._clip)
-        return [Encoded(encoded.data, pts, encoded.keyframe)]
+    def open(self, on_frame: OnFrame, on_fault: OnFault) -> None:
+        """Start the clip."""
+        worker = self._worker = Worker(self.name, lambda: self._play(worker))
+        worker.start()
+
+    def close(self) -> None:
+        """Stop it."""
+        if self._worker is not None:
+            self._worker.stop()
+
+    def try_encoder(self) -> str:
+        """It is recorded."""
+        return self.name
+
+    def code(self, coding: Coding | None, on_coded: OnCoded, on_fault: OnFault) -> None:
+        """Play it, at the rate and in the size it has."""
+        self._on_coded, self._coding = on_coded, coding
+        self._next = 0
 
     def request_keyframe(self) -> None:
         """Begin the clip anew."""
         self._next = 0
 
-    def set_bit_rate(self, bps: int) -> None:
-        """It is recorded."""
+    def want_frames(self, wanted: bool) -> None:
+        """There are none."""
 
-    def close(self) -> None:
-        """Nothing to let go."""
+    def _play(self, worker: Worker) -> None:
+        due = time.monotonic()
+        while not worker.stopping.wait(max(0.0, due - time.monotonic())):
+            due += 1 / FPS
+            if self._coding is not None:
+                encoded, self._next = self._clip[self._next], (self._next + 1) % len(self._clip)
+                self._on_coded(Coded(encoded.data, encoded.keyframe, time.monotonic()))
 
 
 @asynccontextmanager
@@ -95,16 +117,16 @@ async def page_of(browser: Browser) -> AsyncIterator[Page]:
 
 @asynccontextmanager
 async def sending(
-    page: Page, viewers: int, mime: str | None, maker: MakeEncoder | None, *, talk: bool = False
+    page: Page, viewers: int, mime: str | None, encoding: CodingCamera | None = None, *, talk: bool = False
 ) -> AsyncIterator[GrainyPicture]:
-    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours.
+    """The camera and its connections to *page*: aiortc's own encoder for *mime*, else ours, or *encoding*'s own.
 
     In a *talk* the page sends sound, and for ours it does as the seat page does.
     """
     camera = GrainyPicture()
     async with AsyncExitStack() as stack:
         if mime is None:
-            await _ours(page, viewers, camera, maker, stack, talk=talk)
+            await _ours(page, viewers, encoding or camera, encoding, stack, talk=talk)
         else:
             await _aiortcs(page, viewers, camera, mime, stack, talk=talk)
         await page_says(page, "shown[0].seen.length > 5", WAIT_S)
@@ -114,13 +136,13 @@ async def sending(
 async def _ours(
     page: Page,
     viewers: int,
-    camera: GrainyPicture,
-    maker: MakeEncoder | None,
+    camera: Camera,
+    encoding: CodingCamera | None,
     stack: AsyncExitStack,
     *,
     talk: bool,
 ) -> None:
-    source = VideoSource(fps=FPS, makers={"H264": maker or X264Encoder})
+    source = VideoSource(fps=FPS, makers={"H264": X264Encoder}, camera=encoding)
     stack.push_async_callback(source.close)
     devices = CallDevices(camera=camera, microphone=None, speaker=None, tell=lambda event: None)
     stack.push_async_callback(devices.close)
@@ -180,11 +202,10 @@ async def _aiortcs(
     stack.push_async_callback(asyncio.to_thread, camera.close)
 
 
-def clip_maker() -> MakeEncoder:
-    """Makes a :class:`ClipEncoder` of what the camera films."""
+def clip_camera() -> ClipCamera:
+    """One with a clip of what :class:`GrainyPicture` films."""
     camera = GrainyPicture()
     encoder = X264Encoder(Shape(WIDTH, HEIGHT, FPS, 2_500_000), 1_250_000)
-    clip = [
-        encoded for number in range(CLIP_PICTURES) for encoded in encoder.encode(camera.frame(number), pts=number)
-    ]
-    return lambda shape, bps: ClipEncoder(shape, clip)
+    return ClipCamera(
+        [encoded for number in range(CLIP_PICTURES) for encoded in encoder.encode(camera.frame(number), pts=number)]
+    )

@@ -34,11 +34,11 @@ from playwright.async_api import Browser
 from kiosk.bench import process, shown_pictures
 from kiosk.bench.chromium import chromium
 from kiosk.bench.figures import NAME_WIDTH, percentile
-from kiosk.bench.filming import FPS, HEIGHT, WIDTH, GrainyPicture, clip_maker, page_of, sending
+from kiosk.bench.filming import FPS, HEIGHT, WIDTH, GrainyPicture, clip_camera, page_of, sending
 from kiosk.bench.links import CLEAN, FIVE, OUTAGE_S, Link
 from kiosk.bench.shown_pictures import Shown
 from kiosk.errors import BudgetMissed
-from kiosk.media.encoders import MakeEncoder, X264Encoder
+from kiosk.hardware.camera import CodingCamera
 from kiosk.media.heap import leave_out_what_is_there
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.simulated_loss import SimulatedLoss
@@ -119,7 +119,7 @@ async def _seen(browser: Browser, loss: SimulatedLoss, link: Link, mime: str | N
     # Long from the start: a path that grows by 25 ms at once looks like a queue that fills.
     loss.be_bad(share=0.0, delay_s=link.delay_s)
     try:
-        async with page_of(browser) as page, sending(page, 1, mime, None, talk=True) as film:
+        async with page_of(browser) as page, sending(page, 1, mime, talk=True) as film:
             await asyncio.sleep(SETTLE_S)
             loss.be_bad(share=link.share, delay_s=link.delay_s)
             begin, before = await shown_pictures.seen(page), await shown_pictures.stats(page)
@@ -139,11 +139,11 @@ async def costs(browser: Browser, *, seconds: float, names: Sequence[str] = ALL_
     camera.open(lambda frame: None, lambda why: None)
     own = await _filming(camera, seconds)
     await asyncio.to_thread(camera.close)
-    clip = await asyncio.to_thread(clip_maker)
+    clip = await asyncio.to_thread(clip_camera)
     spent = {}
     for name in names:
-        viewers, mime, maker = _ways(clip)[name]
-        async with page_of(browser) as page, sending(page, viewers, mime, maker) as film:
+        viewers, mime, encoding = _ways(clip)[name]
+        async with page_of(browser) as page, sending(page, viewers, mime, encoding) as film:
             await asyncio.sleep(COST_SETTLE_S)
             began, cpu, filmed = await shown_pictures.stats(page), process.own_cpu_s(), len(film.filmed_at)
             await asyncio.sleep(seconds)
@@ -153,14 +153,14 @@ async def costs(browser: Browser, *, seconds: float, names: Sequence[str] = ALL_
     return spent
 
 
-def _ways(clip: MakeEncoder) -> dict[str, tuple[int, str | None, MakeEncoder | None]]:
-    """Viewers, aiortc's codec, our encoder."""
+def _ways(clip: CodingCamera) -> dict[str, tuple[int, str | None, CodingCamera | None]]:
+    """Viewers, aiortc's codec, the camera that encodes by itself."""
     return {
         PASSED: (1, None, clip),
         PASSED_BY_4: (4, None, clip),
-        ENCODED: (1, None, X264Encoder),
-        "encode once, 2 viewers": (2, None, X264Encoder),
-        ENCODED_BY_4: (4, None, X264Encoder),
+        ENCODED: (1, None, None),
+        "encode once, 2 viewers": (2, None, None),
+        ENCODED_BY_4: (4, None, None),
         AIORTCS: (1, "video/H264", None),
         "aiortc, H.264, 4 viewers": (4, "video/H264", None),
     }

@@ -63,6 +63,7 @@ SERVER_TIMEOUT_S = 1.0
 PROBE_LIFETIME_S = 60
 """Of an allocation that is made to see whether a TURN server answers; it is given back at once."""
 
+_data_received = aioice.Connection.data_received
 _reflexive, _relayed = aioice.ice.server_reflexive_candidate, aioice.ice.relayed_candidate
 _tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
@@ -79,6 +80,20 @@ def offer_addresses(addresses: Callable[[], Sequence[str]]) -> None:
         return [address for address in addresses() if (use_ipv6 if ":" in address else use_ipv4)]
 
     aioice.ice.get_host_addresses = get_host_addresses
+
+
+def ignore_empty_datagrams() -> None:
+    """Let no empty datagram end a connection that is made from now on in this process.
+
+    aiortc's DTLS transport looks at the first byte of each, and ends where there is none. Anybody who can reach the
+    socket can send one.
+    """
+
+    def data_received(connection: aioice.Connection, data: bytes, component: int) -> None:
+        if data:
+            _data_received(connection, data, component)
+
+    vars(aioice.ice)["Connection"].data_received = data_received
 
 
 def bound_servers(tls: Callable[[], ssl.SSLContext]) -> None:

@@ -26,6 +26,7 @@ from kiosk.media.call_sound import CallSound
 from kiosk.media.speaker_mix import SpeakerMix
 from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.voice_source import VoiceSource
+from kiosk.signaling.messages import FaultKind
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -48,6 +49,7 @@ class DeviceFault:
 
     device: Device
     words: str
+    kind: FaultKind
 
 
 DeviceEvent = DeviceOpened | DeviceFault
@@ -153,7 +155,8 @@ class CallDevices:
         name = self._microphone.name
 
         def told(words: str) -> None:
-            self._tell(DeviceFault("microphone", f"{name}: {words}") if words else DeviceOpened("microphone"))
+            fault = DeviceFault("microphone", f"{name}: {words}", FaultKind.SILENT)
+            self._tell(fault if words else DeviceOpened("microphone"))
 
         await self._call_sound.watch(told)
 
@@ -202,19 +205,19 @@ class _Kept:
         for _ in range(REOPEN_TRIES):
             if stop.is_set():
                 return
-            words = await self._hold(stop)
-            if words != self._told and not stop.is_set():
-                self._tell(DeviceFault(self._device, words))
-            self._told = words
+            fault = await self._hold(stop)
+            if fault.words != self._told and not stop.is_set():
+                self._tell(fault)
+            self._told = fault.words
             await _within(self._reopen_s, stop)
 
-    async def _hold(self, stop: asyncio.Event) -> str:
+    async def _hold(self, stop: asyncio.Event) -> DeviceFault:
         """Open, wait until it fails or is to stop, close. Returns why it failed."""
         fault = _Fault()
         try:
             await asyncio.to_thread(self._open, fault.told)
         except HardwareFault as error:
-            return str(error)
+            return DeviceFault(self._device, str(error), FaultKind.MISSING)
         if not stop.is_set():
             self._told = ""
             self._tell(DeviceOpened(self._device))
@@ -229,7 +232,7 @@ class _Kept:
             if watching is not None:
                 watching.cancel()
             await asyncio.to_thread(self._close)  # waits for the device's thread, which may be in a driver
-        return fault.words
+        return DeviceFault(self._device, fault.words, FaultKind.FAILED)
 
 
 class _Fault:

@@ -13,6 +13,7 @@ import ifaddr
 from kiosk.errors import SettingsError
 from kiosk.media.aiortc_private import (
     bound_servers,
+    ignore_empty_datagrams,
     keep_history,
     offer_addresses,
     shorten_audio_buffer,
@@ -41,6 +42,7 @@ def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> 
 
     offer_addresses(addresses)
     bound_servers(lambda: ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)))
+    ignore_empty_datagrams()
     shorten_audio_buffer()
     keep_history()
     steady_clock()

@@ -167,7 +167,7 @@ class MediaSession:
     async def totals(self, *, at: float) -> Totals:
         """What the connection has counted until *at*, which is now."""
         stats = await self._pc.getStats()
-        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.decoded, at=at)
+        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.arrived, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""

@@ -57,6 +57,7 @@ def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
     monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", aiortc.jitterbuffer.JitterBuffer)
     monkeypatch.setattr(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", RTP_HISTORY_SIZE)
+    monkeypatch.setattr(aioice.ice.Connection, "data_received", aiortc_private._data_received)
     for name in ("datagram_received", "send_data", "send_stun"):
         monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
 
@@ -105,6 +106,14 @@ def test_aioices_socket_is_used_by_these_methods(name: str, asked: list[str]) ->
     method = named(aioice.ice.StunProtocol, name)
     assert parameters(method) == asked, f"StunProtocol.{name} takes other arguments now"
     assert ("sendto" in method.__code__.co_names) == name.startswith("send"), f"StunProtocol.{name} sends otherwise"
+
+
+def test_what_is_no_stun_goes_on_by_this_method() -> None:
+    method = named(aioice.ice.Connection, "data_received")
+    assert parameters(method) == ["self", "data", "component"], "Connection.data_received takes other arguments now"
+    assert "data_received" in aioice.ice.StunProtocol.datagram_received.__code__.co_names, (
+        "StunProtocol.datagram_received hands data on otherwise: an empty datagram ends a call"
+    )
 
 
 def test_nothing_else_of_aioices_socket_sends() -> None:

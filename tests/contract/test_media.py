@@ -30,7 +30,7 @@ from kiosk.media.session import (
     SpokenBothWays,
 )
 from kiosk.media.stages import Stage, Took, nobody
-from kiosk.signaling.messages import CallType
+from kiosk.signaling.messages import CallType, FaultKind
 from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
 
@@ -200,7 +200,7 @@ async def test_a_missing_camera_is_told_and_the_call_goes_on(seat: AnsweringPeer
     bed = Bed(camera=Missing(width=640, height=360, fps=30), microphone=ToneMicrophone(BED_HZ))
     await connect(bed, seat)
     fault = await bed.tells(DeviceFault)
-    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened")
+    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened", FaultKind.MISSING)
     bed.session.open_gate()
     async with asyncio.timeout(HANG_S):
         await seat.audible.wait()
