@@ -2,7 +2,7 @@
 
 Echo (:mod:`kiosk.bench.echo`), voices (:mod:`kiosk.bench.voice`), pictures and what they cost
 (:mod:`kiosk.bench.video`), and the accept (:mod:`kiosk.bench.accepts`). Real Chromium is the seat; losses are made
-in the bed's process. Whether anything grows takes its own time (``kiosk bench leaks``), as do four seats (``group``).
+in the bed's process. Not in here are four seats (``kiosk bench group``) and whether anything grows (``leaks``).
 
 ``quick`` is under a minute: voices and pictures over the link that has most budgets (5 % and 25 ms), one viewer's
 cost, two calls of each kind over the long link, no echo.
