@@ -126,8 +126,9 @@ async def _seen(browser: Browser, loss: SimulatedLoss, link: Link, mime: str | N
             if link.outage:
                 loss.stall("both", OUTAGE_S)
             await asyncio.sleep(seconds)
+            filmed_at = dict(film.filmed_at)  # the camera goes on, on its thread
             return await shown_pictures.shown_since(
-                page, begin, before, seconds, filmed_at=film.filmed_at, delays_from_s=link.delays_from_s
+                page, begin, before, seconds, filmed_at=filmed_at, delays_from_s=link.delays_from_s
             )
     finally:
         loss.let_pass()
