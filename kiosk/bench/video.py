@@ -27,7 +27,6 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.async_api import Browser
@@ -119,8 +118,7 @@ async def losses(
 async def _seen(browser: Browser, loss: SimulatedLoss, link: Link, mime: str | None, seconds: float) -> Shown:
     # Long from the start: a path that grows by 25 ms at once looks like a queue that fills.
     loss.be_bad(share=0.0, delay_s=link.delay_s)
-    with ExitStack() as stack:
-        stack.callback(loss.let_pass)
+    try:
         async with page_of(browser) as page, sending(page, 1, mime, talk=True) as film:
             await asyncio.sleep(SETTLE_S)
             loss.be_bad(share=link.share, delay_s=link.delay_s)
@@ -128,10 +126,12 @@ async def _seen(browser: Browser, loss: SimulatedLoss, link: Link, mime: str | N
             if link.outage:
                 loss.stall("both", OUTAGE_S)
             await asyncio.sleep(seconds)
-            loss.let_pass()
+            filmed_at = dict(film.filmed_at)  # the camera goes on, on its thread
             return await shown_pictures.shown_since(
-                page, begin, before, seconds, filmed_at=film.filmed_at, delays_from_s=link.delays_from_s
+                page, begin, before, seconds, filmed_at=filmed_at, delays_from_s=link.delays_from_s
             )
+    finally:
+        loss.let_pass()
 
 
 async def costs(browser: Browser, *, seconds: float, names: Sequence[str] = ALL_COSTS) -> Costs:
