@@ -1,6 +1,6 @@
 // The board: who waits, since when, how urgent; colleagues; beds that are not connected. It is what the desk said
 // last; while the desk cannot be reached the page says that this may be old.
-import { clock, say, write } from "./words.js";
+import { clock, has, say, write } from "./words.js";
 
 export const URGENCY = ["normal", "urgent", "emergency"];
 const TICK_MS = 1000;
@@ -59,7 +59,13 @@ function tick(element) {
 export function faults(devices) {
   return ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
     .filter((device) => devices[device])
-    .map((device) => say(`device_${device}`, { fault: devices[device] }));
+    .map((device) => say(`device_${device}`, { fault: faultOf(devices, device) }));
+}
+
+// What is wrong with `device`. What the bed says itself is for the technician, in English.
+export function faultOf(devices, device) {
+  const key = `fault_is_${devices.kinds?.[device]}`;
+  return has(key) ? say(key) : devices[device];
 }
 
 // What the desk has this seat for; "" while it has not said.

@@ -94,7 +94,7 @@ function drawStage(call) {
 // Why there is no picture of the bed; "" when there is one.
 function stageWords(call) {
   if (!call.isVideo) return say("no_pictures");
-  if (call.devices.camera) return say("no_picture", { fault: call.devices.camera });
+  if (call.devices.camera) return say("no_picture", { fault: board.faultOf(call.devices, "camera") });
   if (!call.farVideo) return say("far_camera_off");
   return remoteVideo.videoWidth ? "" : say("no_picture_yet");
 }
