@@ -170,7 +170,8 @@ class Video(_Section, frozen=True, kw_only=True):
     """The camera."""
 
     camera: str = "auto"
-    """``auto``, ``picamera2``, a V4L2 device such as ``/dev/video0``, ``test`` (moving picture) or ``none``."""
+    """``auto``, ``picamera2``, a V4L2 device such as ``/dev/video0``, ``test`` (moving picture), ``test-h264`` (the
+    same through a simulated Raspberry Pi with its H.264 encoder) or ``none``."""
     width: Annotated[int, Meta(ge=160, le=1920, multiple_of=16)] = 640
     height: Annotated[int, Meta(ge=90, le=1088, multiple_of=2)] = 360
     fps: Annotated[int, Meta(ge=5, le=60)] = 30

@@ -252,7 +252,11 @@ class Bed:
     # -- devices
 
     def _device_changed(self, event: DeviceChanged) -> None:
-        changed = msgspec.structs.replace(self.devices, **{event.device: event.fault[: call_wire.MAX_WORDS]})
+        kinds = {device: kind for device, kind in self.devices.kinds.items() if device != event.device}
+        if event.kind is not None:
+            kinds[event.device] = event.kind
+        words = {event.device: event.fault[: call_wire.MAX_WORDS]}
+        changed = msgspec.structs.replace(self.devices, **words, kinds=kinds)
         if changed == self.devices:
             return
         self.devices = changed

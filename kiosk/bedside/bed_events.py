@@ -6,13 +6,12 @@ Pure values. Times are monotonic seconds, given by the shell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from kiosk.bedside import call_events, media_effects, request_events
 from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
+Device = wire.DeviceName
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,11 @@ class Received:
 
 @dataclass(frozen=True)
 class DeviceChanged:
-    """A device failed (``fault`` says why, in words) or works again (empty)."""
+    """A device failed (``fault`` says why, in words, and ``kind`` what that is) or works again (empty)."""
 
     device: Device
     fault: str = ""
+    kind: wire.FaultKind | None = None
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,12 @@ from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
 from kiosk.bedside.shown_seat import shown_seat
 from kiosk.bedside.watchers import Watchers
+from kiosk.hardware.camera import Rotation
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.camera_encoding import working_encoder
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
+from kiosk.media.picture_shape import left_to_turn
 from kiosk.media.relays import Relays
 from kiosk.media.video_source import VideoSource
 from kiosk.settings import Video
@@ -59,19 +62,23 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
+            took=watchers.took,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._ringing = ""
         self._watchers = watchers
         self._report = report
         self._video = video
+        self._encoding_camera = working_encoder(devices.camera)
         self._makers = working_makers() if devices.camera is not None else {}
+        turned: Rotation = devices.camera.turns if devices.camera is not None else 0
+        self._rotation = left_to_turn(video.rotation, turned=turned)
         self._pictures: VideoSource | None = None
         self._calls: dict[str, CallConnection] = {}
         """In the order in which they began."""
         self._shown = ""
         self._looking: asyncio.TimerHandle | None = None
-        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, report, self._spawn)
+        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
         self._timers = CallTimers(report)
         self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,7 +135,11 @@ class CallMedia:
         self._devices.open(video=call_type is CallType.VIDEO)
         if call_type is CallType.VIDEO and self._pictures is None:
             self._pictures = VideoSource(
-                fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None
+                fps=self._video.fps,
+                rotation=self._rotation,
+                makers=self._makers or None,
+                camera=self._encoding_camera,
+                took=self._watchers.took,
             )
         pictures = self._pictures if call_type is CallType.VIDEO else None
         self._calls[call_id] = CallConnection(self._shared, call_id, call_type, pictures=pictures)
@@ -185,7 +196,7 @@ class CallMedia:
     def _device_event(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceFault):
             log.warning("x %s: %s", event.device, event.words)
-            self._report(bed_events.DeviceChanged(event.device, event.words))
+            self._report(bed_events.DeviceChanged(event.device, event.words, event.kind))
         else:
             self._watchers.trace(f"opened {event.device}")
             self._report(bed_events.DeviceChanged(event.device))

@@ -238,7 +238,7 @@ class Bedside(Listener):
         def stuck(at: float) -> None:
             words = "stuck or unplugged" if wiring == "normally_closed" else "stuck"
             log.warning("x %s: %s", origin.value, words)
-            self._do(bed_events.DeviceChanged(device, words))
+            self._do(bed_events.DeviceChanged(device, words, wire.FaultKind.STUCK))
 
         def freed(at: float) -> None:
             log.info("- %s: free again", origin.value)
@@ -345,7 +345,7 @@ class Bedside(Listener):
         self._client.send(message)
 
     def _journal_changed(self, fault: str) -> None:
-        self._do(bed_events.DeviceChanged("journal", fault))
+        self._do(bed_events.DeviceChanged("journal", fault, wire.FaultKind.NOT_KEPT if fault else None))
         self._say_status(self.told)
 
     def _kept(self, kept: Kept, ago: float) -> None:

@@ -7,6 +7,7 @@ camera; loopback is allowed for WebRTC, since everything runs on one machine.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 import wave
@@ -109,8 +110,11 @@ READ_CODE = """(video) => {
 }"""
 """In the page: the counter in *video*, or in the remote one (:mod:`kiosk.hardware.moving_picture`); null: none."""
 
-HEAR_TONE = """async (milliseconds) => {
-  const stream = document.getElementById('remote-video').srcObject;
+
+def hear_tone(video: str = "#remote-video") -> str:
+    """In the page: the strongest tone of the sound of *video* (a CSS selector) in so many ms, as [Hz, dB]."""
+    return """async (milliseconds) => {
+  const stream = document.querySelector(VIDEO).srcObject;
   const context = new AudioContext();
   const meter = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
   new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(meter);
@@ -122,5 +126,4 @@ HEAR_TONE = """async (milliseconds) => {
   const hz = best * context.sampleRate / meter.fftSize;
   await context.close();
   return [hz, bins[best]];
-}"""
-"""In the page: the strongest tone of the remote sound, as [Hz, dB]."""
+}""".replace("VIDEO", json.dumps(video))

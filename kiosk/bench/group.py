@@ -28,13 +28,14 @@ from kiosk.bedside.call_media import CallMedia
 from kiosk.bedside.devices import choose_devices
 from kiosk.bedside.watchers import Watchers
 from kiosk.bench import process
+from kiosk.bench.filming import FPS, HEIGHT, WIDTH, GrainyPicture
 from kiosk.bench.group_seats import SeatsProcess, seats_process
 from kiosk.bench.plain_group import plain_talk
-from kiosk.bench.video import FPS, HEIGHT, WIDTH, GrainyPicture
 from kiosk.demo.run import demo_settings
 from kiosk.errors import BudgetMissed, KioskError
 from kiosk.hardware.camera import Camera, OnFault, OnFrame
 from kiosk.hardware.worker import Worker
+from kiosk.media.heap import leave_out_what_is_there
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.relays import Relays
 from kiosk.signaling.messages import CallType
@@ -187,6 +188,7 @@ async def run(*, quick: bool) -> int:
     logging.getLogger("kiosk").setLevel(logging.ERROR)
     prepare_media([LOOPBACK])
     film = await asyncio.to_thread(Film)
+    leave_out_what_is_there()
     rounds, seconds = (QUICK_ROUNDS, QUICK_TALK_S) if quick else (ROUNDS, TALK_S)
     async with seats_process() as seats:
         ones, fours = await _in_turn(seats, film, rounds, seconds, cameras=False)

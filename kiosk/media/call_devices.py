@@ -10,6 +10,7 @@ a rebuilt connection goes on with the same open devices, and nobody joins or lea
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,7 +24,9 @@ from kiosk.hardware.sound import Block, OnFault
 from kiosk.hardware.speaker import Speaker
 from kiosk.media.call_sound import CallSound
 from kiosk.media.speaker_mix import SpeakerMix
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.voice_source import VoiceSource
+from kiosk.signaling.messages import FaultKind
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -46,13 +49,17 @@ class DeviceFault:
 
     device: Device
     words: str
+    kind: FaultKind
 
 
 DeviceEvent = DeviceOpened | DeviceFault
 
 
 class CallDevices:
-    """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
+    """What the bed has of the three. *tell* is called on the loop, when a device's state changes.
+
+    *took* is told on the microphone's thread how long each block took (:mod:`kiosk.media.stages`).
+    """
 
     def __init__(
         self,
@@ -63,13 +70,15 @@ class CallDevices:
         tell: Callable[[DeviceEvent], None],
         sound: CallSound | None = None,
         reopen_s: float = REOPEN_S,
+        took: Took = nobody,
     ) -> None:
+        self._took = took
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
         self._tell = tell
         self._picture: OnFrame = lambda frame: None
-        self.voice = VoiceSource()
+        self.voice = VoiceSource(took=took)
         """What the microphone hears, for whoever may hear it."""
         self.mix = SpeakerMix(speaker)
         """What the speaker plays in a call."""
@@ -126,7 +135,9 @@ class CallDevices:
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
-        made = self._call_sound.captured(block, self._microphone.delay_s)
+        delay_s, began = self._microphone.delay_s, time.monotonic()
+        made = self._call_sound.captured(block, delay_s)
+        self._took(Stage.SOUND_PROCESSED, delay_s + time.monotonic() - began)
         self.voice.deliver(made, lifted_db=self._call_sound.lifted_db)
 
     def _open_microphone(self, told: OnFault) -> None:
@@ -144,7 +155,8 @@ class CallDevices:
         name = self._microphone.name
 
         def told(words: str) -> None:
-            self._tell(DeviceFault("microphone", f"{name}: {words}") if words else DeviceOpened("microphone"))
+            fault = DeviceFault("microphone", f"{name}: {words}", FaultKind.SILENT)
+            self._tell(fault if words else DeviceOpened("microphone"))
 
         await self._call_sound.watch(told)
 
@@ -193,19 +205,19 @@ class _Kept:
         for _ in range(REOPEN_TRIES):
             if stop.is_set():
                 return
-            words = await self._hold(stop)
-            if words != self._told and not stop.is_set():
-                self._tell(DeviceFault(self._device, words))
-            self._told = words
+            fault = await self._hold(stop)
+            if fault.words != self._told and not stop.is_set():
+                self._tell(fault)
+            self._told = fault.words
             await _within(self._reopen_s, stop)
 
-    async def _hold(self, stop: asyncio.Event) -> str:
+    async def _hold(self, stop: asyncio.Event) -> DeviceFault:
         """Open, wait until it fails or is to stop, close. Returns why it failed."""
         fault = _Fault()
         try:
             await asyncio.to_thread(self._open, fault.told)
         except HardwareFault as error:
-            return str(error)
+            return DeviceFault(self._device, str(error), FaultKind.MISSING)
         if not stop.is_set():
             self._told = ""
             self._tell(DeviceOpened(self._device))
@@ -220,7 +232,7 @@ class _Kept:
             if watching is not None:
                 watching.cancel()
             await asyncio.to_thread(self._close)  # waits for the device's thread, which may be in a driver
-        return fault.words
+        return DeviceFault(self._device, fault.words, FaultKind.FAILED)
 
 
 class _Fault:

@@ -5,6 +5,9 @@ takes it, turns, scales, encodes and packs it, and crosses into the loop; there 
 queues.
 Everything else runs on the loop's thread. Nobody watches: nothing is encoded, and no thread runs.
 
+A camera that encodes H.264 by itself is asked for that instead (:mod:`kiosk.media.camera_encoding`), and for frames
+only while a seat needs VP8. Should its encoder fail, the thread takes over in the same call.
+
 Who asks for a key frame gets it for all, but no sooner than ``KEYFRAME_GAP_S`` after the last: forty lost reports
 must not become forty key frames. One that joins is served at once with the picture that lies in the slot.
 """
@@ -22,17 +25,27 @@ from typing import Protocol, get_args
 import av
 
 from kiosk.errors import MediaError
+from kiosk.hardware.camera import CodingCamera, Rotation
 from kiosk.hardware.worker import Worker
 from kiosk.media import rate_control
 from kiosk.media.aiortc_private import packer
-from kiosk.media.encoders import CLOCK, SOFTWARE, Encoded, Encoder, MakeEncoder, Shape, VideoCodec
-from kiosk.media.picture_shape import Rotation, Turning, scaled
+from kiosk.media.camera_encoding import CameraEncoding
+from kiosk.media.encoders import (
+    CLOCK,
+    KEYFRAME_GAP_S,
+    SOFTWARE,
+    Encoded,
+    Encoder,
+    MakeEncoder,
+    Shape,
+    VideoCodec,
+)
+from kiosk.media.picture_shape import Turning, scaled
 from kiosk.media.rate_control import Picture, Report, Target
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
-KEYFRAME_GAP_S = 0.3
-"""Above a round trip, so that the key frame that is on its way has a chance to end the asking."""
 TICK_S = 1.0
 SLOT_WAIT_S = 0.5
 """How long an encoding thread waits before it looks whether it is still wanted."""
@@ -56,26 +69,40 @@ class Viewer(Protocol):
 
 
 class VideoSource:
-    """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise."""
+    """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise.
+
+    *camera*: one whose encoder works makes the H.264. Its pictures are the way up that they are to be.
+    """
 
     def __init__(
-        self, *, fps: int = 30, rotation: Rotation = 0, makers: dict[VideoCodec, MakeEncoder] | None = None
+        self,
+        *,
+        fps: int = 30,
+        rotation: Rotation = 0,
+        makers: dict[VideoCodec, MakeEncoder] | None = None,
+        camera: CodingCamera | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rotation = rotation
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
-        self._control = rate_control.begin(Picture(NOMINAL.width, NOMINAL.height, fps))
+        self._took = took
+        width, height = (NOMINAL.width, NOMINAL.height) if camera is None else camera.size
+        self._control = rate_control.begin(Picture(width, height, fps))
         self._target: Target | None = None
         self._pack = {codec: packer(codec) for codec in CODECS}
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
-        self._encodings: dict[VideoCodec, _Encoding] = {}
-        self._ending: list[_Encoding] = []
+        self._camera = camera
+        self._camera_encodes = camera is not None
+        self._encodings: dict[VideoCodec, _Encoding | CameraEncoding] = {}
+        self._ending: list[_Encoding | CameraEncoding] = []
         self._slot = _Slot()
         self._ticking: asyncio.TimerHandle | None = None
         self._closed = False
+        self._want_frames()
 
     def deliver(self, frame: av.VideoFrame) -> None:
         """Take the newest picture. Any thread."""
@@ -84,7 +111,7 @@ class VideoSource:
     @property
     def codecs(self) -> tuple[VideoCodec, ...]:
         """What can be made, what is liked best first."""
-        return tuple(self._makers)
+        return tuple(dict.fromkeys((*(("H264",) if self._camera_encodes else ()), *self._makers)))
 
     @property
     def target(self) -> Target | None:
@@ -127,6 +154,8 @@ class VideoSource:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+        if self._camera is not None:
+            self._camera.want_frames(True)  # whoever has it next expects what any camera gives
         ending, self._ending = self._ending, []
         for encoding in ending:
             await asyncio.to_thread(encoding.ended)
@@ -161,21 +190,46 @@ class VideoSource:
             encoding = self._encodings.pop(codec)
             encoding.stop()
             self._ending = [one for one in self._ending if one.running] + [encoding]
-        if target is None:
-            return
-        for codec in sorted(wanted):
-            if codec not in self._encodings:
-                self._encodings[codec] = _Encoding(
-                    codec,
-                    self._makers[codec],
-                    self._slot,
-                    target,
-                    rotation=self._rotation,
-                    max_bps=self._control.picture.max_bps,
-                    made=self._cross,
-                    sized=self._sized,
-                )
-            self._encodings[codec].target = target
+        if target is not None:
+            for codec in sorted(wanted):
+                if codec not in self._encodings:
+                    self._begin(codec, target)
+                else:
+                    self._encodings[codec].target = target
+        self._want_frames()
+
+    def _begin(self, codec: VideoCodec, target: Target) -> None:
+        if codec == "H264" and self._camera is not None and self._camera_encodes:
+            self._encodings[codec] = CameraEncoding(
+                self._camera, target, fps=self._fps, made=self._cross, sized=self._sized, failed=self._camera_failed
+            )
+        elif codec in self._makers:
+            self._encodings[codec] = _Encoding(
+                codec,
+                self._makers[codec],
+                self._slot,
+                target,
+                rotation=self._rotation,
+                max_bps=self._control.picture.max_bps,
+                made=self._cross,
+                sized=self._sized,
+            )
+
+    def _want_frames(self) -> None:
+        if self._camera is not None and not self._closed:
+            self._camera.want_frames(any(isinstance(one, _Encoding) for one in self._encodings.values()))
+
+    def _camera_failed(self, encoding: CameraEncoding, why: str) -> None:
+        """The camera's encoder is no more: for the rest of this call we encode ourselves."""
+
+        def take_over() -> None:
+            log.warning("x video: %s: H264 by %s from now on", why, "us" if "H264" in self._makers else "nobody")
+            self._camera_encodes = False
+            if self._encodings.get("H264") is encoding:
+                del self._encodings["H264"]
+                self._aim(self._target)
+
+        self._call(take_over)
 
     def _sized(self, width: int, height: int) -> None:
         """An encoding thread has seen another size."""
@@ -187,8 +241,9 @@ class VideoSource:
 
         self._call(resize)
 
-    def _cross(self, encoding: _Encoding, encoded: Encoded) -> None:
+    def _cross(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
         packed = replace(encoded, payloads=self._pack[encoding.codec](encoded.data))
+        self._took(Stage.PICTURE_ENCODED, time.monotonic() - encoded.pts / CLOCK)
         self._call(lambda: self._fan_out(encoding, packed))
 
     def _call(self, act: Callable[[], None]) -> None:
@@ -197,7 +252,7 @@ class VideoSource:
         except RuntimeError:
             return  # the loop is closed: nobody watches any more
 
-    def _fan_out(self, encoding: _Encoding, encoded: Encoded) -> None:
+    def _fan_out(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
         if self._encodings.get(encoding.codec) is not encoding:
             return
         for number, (viewer, codec) in self._viewers.items():

@@ -207,8 +207,28 @@ class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: CloseReason
 
 
+class FaultKind(enum.StrEnum):
+    """What is wrong with a device, as far as somebody at a seat must know."""
+
+    OFF = "off"
+    """Switched off in the settings."""
+    MISSING = "missing"
+    """Not found, or it cannot be used."""
+    FAILED = "failed"
+    """It worked, and does no more."""
+    SILENT = "silent"
+    """A microphone that hears nothing at all."""
+    STUCK = "stuck"
+    """A button that does not come back."""
+    NOT_KEPT = "not_kept"
+    """The disk takes nothing."""
+
+
+DeviceName = Literal["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
+
+
 class Devices(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of the bed's devices in words; empty means in order."""
+    """The state of the bed's devices in a technician's words, English; empty means in order."""
 
     camera: Words = ""
     microphone: Words = ""
@@ -218,3 +238,5 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     staff: Words = ""
     journal: Words = ""
     """The bed's disk: while it fails, a power cut at the bed would lose the request."""
+    kinds: dict[DeviceName, FaultKind] = {}
+    """What each fault is, for words in a reader's language. One without a kind is shown as it is told above."""

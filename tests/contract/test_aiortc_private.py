@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any
 
 import aioice.ice
 import aioice.turn
+import aiortc.clock
 import aiortc.jitterbuffer
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
@@ -20,6 +22,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import (
     RTP_HISTORY_SIZE,
     RtpPacket,
@@ -38,6 +41,7 @@ from kiosk.media.aiortc_private import (
     lose_datagrams,
     offer_addresses,
     shorten_audio_buffer,
+    steady_clock,
     tap_packets,
 )
 from tests.waiting import until
@@ -53,6 +57,7 @@ def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
     monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", aiortc.jitterbuffer.JitterBuffer)
     monkeypatch.setattr(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", RTP_HISTORY_SIZE)
+    monkeypatch.setattr(aioice.ice.Connection, "data_received", aiortc_private._data_received)
     for name in ("datagram_received", "send_data", "send_stun"):
         monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
 
@@ -103,6 +108,14 @@ def test_aioices_socket_is_used_by_these_methods(name: str, asked: list[str]) ->
     assert ("sendto" in method.__code__.co_names) == name.startswith("send"), f"StunProtocol.{name} sends otherwise"
 
 
+def test_what_is_no_stun_goes_on_by_this_method() -> None:
+    method = named(aioice.ice.Connection, "data_received")
+    assert parameters(method) == ["self", "data", "component"], "Connection.data_received takes other arguments now"
+    assert "data_received" in aioice.ice.StunProtocol.datagram_received.__code__.co_names, (
+        "StunProtocol.datagram_received hands data on otherwise: an empty datagram ends a call"
+    )
+
+
 def test_nothing_else_of_aioices_socket_sends() -> None:
     methods = vars(aioice.ice.StunProtocol)
     written = {name: method for name, method in methods.items() if inspect.isfunction(method)}
@@ -142,6 +155,22 @@ def test_senders_keep_enough_for_a_key_frame() -> None:
     keep_history()
     assert vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] == RTP_HISTORY
     assert 65536 % RTP_HISTORY == 0, "the index goes on evenly when the number wraps"
+
+
+def test_rtps_time_goes_on_when_the_wall_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the names that a sender and a transport ask."""
+    for method, name in ((RTCRtpSender._run_rtp, "current_ntp_time"), (RTCDtlsTransport._recv_next, "current_ms")):
+        assert {"clock", name} <= set(method.__code__.co_names), f"the time is not of clock.{name} any more"
+        monkeypatch.setattr(aiortc.clock, name, getattr(aiortc.clock, name))
+    now = [5_000_000_000]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    steady_clock()
+    assert aiortc.clock.current_ntp_time() == 5 << 32
+    assert aiortc.clock.current_ms() == 5000
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    now[0] += 250_000_000
+    assert aiortc.clock.current_ntp_time() == (5 << 32) + (1 << 30)
+    assert aiortc.clock.current_ms() == 5250
 
 
 async def addresses_offered() -> set[str]:

@@ -18,7 +18,7 @@ from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.received_sound import ReceivedSound
 from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, MediaStalled, RemoteAudioStarted
 from kiosk.media.simulated_loss import SimulatedLoss
-from kiosk.signaling.messages import CallType
+from kiosk.signaling.messages import CallType, FaultKind
 from tests.waiting import HANG_S, until
 
 
@@ -188,8 +188,8 @@ async def test_a_device_that_comes_back_is_opened_again_and_both_are_told() -> N
     await until(lambda: len(kept.events) == 4, "opened again")
     assert kept.events == [
         DeviceOpened("microphone"),
-        DeviceFault("microphone", "microphone flaky: unplugged"),
-        DeviceFault("microphone", "microphone flaky: none found"),
+        DeviceFault("microphone", "microphone flaky: unplugged", FaultKind.FAILED),
+        DeviceFault("microphone", "microphone flaky: none found", FaultKind.MISSING),
         DeviceOpened("microphone"),
     ]
     await kept.devices.close()

@@ -224,6 +224,16 @@ def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
     assert len(state.devices.camera) == 200, "the wire's own limit"
 
 
+def test_what_kind_of_fault_it_is_is_told_until_it_is_mended() -> None:
+    silent, failed = wire.FaultKind.SILENT, wire.FaultKind.FAILED
+    bed, _ = played(LinkUp(30.0), DeviceChanged("microphone", "no sound", silent))
+    _, effects = played(DeviceChanged("camera", "gone", failed), bed=bed)
+    both = wire.Devices(microphone="no sound", camera="gone", kinds={"microphone": silent, "camera": failed})
+    assert sent(effects) == [wire.DeviceState(devices=both)]
+    _, effects = played(DeviceChanged("microphone"), bed=bed)
+    assert sent(effects) == [wire.DeviceState(devices=wire.Devices(camera="gone", kinds={"camera": failed}))]
+
+
 def test_a_stuck_button_is_told_to_the_desk_and_shown_until_it_is_free() -> None:
     bed, effects = played(LinkUp(30.0), DeviceChanged("button", "stuck"))
     shown = request_events.Show(request_events.View(request_events.LampSign.OFF, "button_stuck"))

@@ -26,6 +26,8 @@ from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.relay import GpioRelay
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
 from kiosk.hardware.simulated_finger import SimulatedFinger
+from kiosk.hardware.simulated_h264 import Board
+from kiosk.hardware.simulated_picamera2 import SimulatedPicamera2
 from kiosk.settings import Audio, Video
 from tests.threads import no_thread_left
 
@@ -187,60 +189,26 @@ def test_a_missing_v4l2_device_is_named() -> None:
         V4l2Camera("/dev/video99", width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
 
 
-class FakePicamera2:
-    """What we use of picamera2, in the order its manual asks for."""
-
-    opened: int = 0
-    present: bool = True
-
-    def __init__(self) -> None:
-        if not self.present:
-            raise IndexError("list index out of range")
-        self.steps: list[str] = []
-        type(self).opened += 1
-
-    @staticmethod
-    def global_camera_info() -> list[dict[str, str]]:
-        return [{"Model": "imx708"}] if FakePicamera2.present else []
-
-    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
-        assert wanted["main"]["format"] == "YUV420"
-        return wanted
-
-    def align_configuration(self, wanted: dict[str, Any]) -> None:
-        self.steps.append("align")
-
-    def configure(self, wanted: dict[str, Any]) -> None:
-        assert self.steps == ["align"]
-        self.size = wanted["main"]["size"]
-
-    def start(self) -> None:
-        self.steps.append("start")
-
-    def capture_array(self, stream: str) -> NDArray[np.uint8]:
-        if "stop" in self.steps:
-            raise RuntimeError("camera is stopped")
-        width, height = self.size
-        return np.full((height * 3 // 2, width), 77, np.uint8)
-
-    def stop(self) -> None:
-        self.steps.append("stop")
-
-    def close(self) -> None:
-        assert self.steps[-1] == "stop"
-        type(self).opened -= 1
-
-
 @pytest.fixture
-def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+def pi(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A Pi where picamera2 can be imported."""
+    board = Board()
+
+    class Picamera2(SimulatedPicamera2):
+        def __init__(self) -> None:
+            super().__init__(board)
+
+        @staticmethod
+        def global_camera_info() -> list[dict[str, str]]:
+            return [{"Model": "imx708"}] if board.plugged else []
+
     module = ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]  # a module made for this test
+    vars(module)["Picamera2"] = Picamera2
     monkeypatch.setitem(sys.modules, "picamera2", module)
-    monkeypatch.setattr(FakePicamera2, "present", True)
-    return FakePicamera2
+    return board
 
 
-def test_the_pis_camera_delivers_frames_and_lets_go(picamera2: type[FakePicamera2]) -> None:
+def test_the_pis_camera_delivers_frames_and_lets_go(pi: Board) -> None:
     camera, why = select_camera(Video(camera="auto"))
     assert isinstance(camera, Picamera2Camera), why
     frames: queue.Queue[Any] = queue.Queue()
@@ -249,19 +217,21 @@ def test_the_pis_camera_delivers_frames_and_lets_go(picamera2: type[FakePicamera
     assert (frame.width, frame.height, frame.format.name) == (640, 360, "yuv420p")
     camera.close()
     camera.close()
-    assert picamera2.opened == 0
+    assert pi.opened == 0
 
 
-def test_a_pi_without_a_camera_is_told(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakePicamera2, "present", False)
+def test_a_pi_without_a_camera_is_told(pi: Board) -> None:
+    pi.plugged = False
     with pytest.raises(HardwareFault, match="is the ribbon in"):
         Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
     assert select_camera(Video(camera="auto"))[1] == "no camera found"
 
 
-def test_without_picamera2_its_name_is_told() -> None:
-    with pytest.raises(HardwareFault, match="python3-picamera2"):
-        Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
+def test_the_simulated_pi_can_be_chosen_and_encodes() -> None:
+    camera, why = select_camera(Video(camera="test-h264", rotation=180))
+    assert isinstance(camera, Picamera2Camera), why
+    assert camera.turns == 180
+    assert "simulated" in camera.try_encoder()
 
 
 # -- selection

@@ -6,11 +6,12 @@ import queue
 import sys
 import threading
 from collections.abc import Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
+from kiosk.errors import HardwareFault
 from kiosk.hardware.levels import FLOOR_DBFS, dominant_tone, rms_dbfs
 from kiosk.hardware.microphone import (
     BLOCK_SAMPLES,
@@ -138,3 +139,20 @@ def test_a_microphone_that_delivers_nothing_is_told(monkeypatch: pytest.MonkeyPa
     microphone.open(lambda block: None, faults.put)
     assert "hw:7 delivers no sound" in faults.get(timeout=HANG_S)
     microphone.close()
+
+
+def test_a_microphone_that_gives_cd_sound_only_is_refused_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    granted = {"rate": 44_100, "channels": 1, "format": 2, "format_name": "S16_LE"}
+    module = ModuleType("alsaaudio")
+    vars(module).update(
+        PCM=lambda **wanted: SimpleNamespace(info=lambda: granted, close=lambda: closed.append(True)),
+        ALSAAudioError=OSError,
+        PCM_CAPTURE=1,
+        PCM_NORMAL=0,
+        PCM_FORMAT_S16_LE=2,
+    )
+    monkeypatch.setitem(sys.modules, "alsaaudio", module)
+    with pytest.raises(HardwareFault, match=r"hw:1: gives 44100 Hz, .* instead of 48000 Hz, .* plughw:1, can"):
+        AlsaMicrophone("hw:1").open(lambda block: None, lambda why: None)
+    assert closed == [True], "another program may have it"

@@ -47,7 +47,7 @@ LINE = wire.RequestView(
     place=1,
     seat="nurse-1",
     online=False,
-    devices=wire.Devices(camera="no camera found"),
+    devices=wire.Devices(camera="no camera found", kinds={"camera": wire.FaultKind.MISSING}),
     overdue=True,
     alerts=2,
 )
