@@ -105,6 +105,7 @@ async def bedside_running(
             bed.devices,
             journal=journal or JournalFile(Path(folder)),
             user_sig=user_sig,
+            folder=Path(folder),
             watchers=Watchers(view=bed.sees, trace=bed.notes),
             notifier=notifier,
         )

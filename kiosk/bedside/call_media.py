@@ -61,14 +61,14 @@ class CallMedia:
             [bed_events.OfMedia | bed_events.DeviceChanged | bed_events.Measured | bed_events.PicturesShed], None
         ],
     ) -> None:
-        self._devices = CallDevices(
+        self.devices = CallDevices(
             camera=devices.camera,
             microphone=devices.microphone,
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
         )
-        self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
+        self._ringer = Ringer(self.devices, began=lambda: watchers.trace("ring"))
         self._relays, self._relay_only = relays, relay_only
         self._watchers = watchers
         self._report = report
@@ -86,7 +86,7 @@ class CallMedia:
         """Close whatever media are open."""
         self._stop_timer()
         self._close_media()
-        self._spawn(self._devices.close())
+        self._spawn(self.devices.close())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
 
@@ -98,7 +98,7 @@ class CallMedia:
             case call_events.StopRing():
                 self._ringer.stop()
             case call_events.OpenMedia():
-                self._devices.open(video=effect.call_type is CallType.VIDEO)
+                self.devices.open(video=effect.call_type is CallType.VIDEO)
                 if effect.call_type is CallType.VIDEO:
                     self._pictures = self._make_pictures()
                 self._connect(effect.call_id, effect.call_type, connection=0)
@@ -130,7 +130,7 @@ class CallMedia:
     def _connect(self, call_id: str, call_type: CallType, *, connection: int) -> None:
         session = MediaSession(
             call_type=call_type,
-            devices=self._devices,
+            devices=self.devices,
             ice_servers=self._relays.for_a_call(),
             relay_only=self._relay_only,
             on_event=lambda event: self._media_event(call_id, connection, event),
@@ -182,7 +182,7 @@ class CallMedia:
     def _go_on_without_pictures(self) -> None:
         if self._session is not None:
             self._session.switch_to_audio()
-        self._devices.let_camera_go()
+        self.devices.let_camera_go()
 
     def _close_media(self) -> None:
         self._quality.stop()
@@ -193,7 +193,7 @@ class CallMedia:
         pictures, self._pictures = self._pictures, None
         if pictures is not None:
             self._spawn(pictures.close())
-        self._devices.stop()
+        self.devices.stop()
 
     def _trim_later(self) -> None:
         if self._trimming is not None:

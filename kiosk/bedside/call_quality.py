@@ -68,15 +68,22 @@ class QualityLog:
     def __init__(self, watcher: Callable[[End, Quality], None]) -> None:
         self._watcher = watcher
         self._logged: dict[End, tuple[str, QualityLevel]] = {}
+        self._latest: dict[End, Quality] = {}
 
     def note(self, end: End, told: Quality) -> None:
         """*told* was measured at *end*."""
         self._watcher(end, told)
+        self._latest[end] = told
         call_id, shown = self._logged.get(end, ("", QualityLevel.UNKNOWN))
         before = shown if call_id == told.call_id else QualityLevel.UNKNOWN
         self._logged[end] = told.call_id, told.quality
         if told.quality is not before:
             log.info("- call %s: at the %s the connection is %s", told.call_id, end, in_words(told))
+
+    def latest(self, end: End, call_id: str) -> Quality | None:
+        """What *end* measured last in the talk *call_id*."""
+        told = self._latest.get(end)
+        return told if told is not None and told.call_id == call_id else None
 
 
 def in_words(told: Quality) -> str:

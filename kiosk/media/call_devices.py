@@ -48,6 +48,16 @@ class DeviceFault:
 DeviceEvent = DeviceOpened | DeviceFault
 
 
+@dataclass(frozen=True)
+class Borrower:
+    """Who has the devices in place of a call: gets pictures and sound as they come from them, before echo control,
+    on the devices' threads, and what becomes of them, on the loop."""
+
+    picture: OnFrame
+    sound: OnBlock
+    told: Callable[[DeviceEvent], None]
+
+
 class CallDevices:
     """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
 
@@ -64,22 +74,28 @@ class CallDevices:
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
-        self._tell = tell
+        self._told = tell
+        self._borrower: Borrower | None = None
         self._picture: OnFrame = lambda frame: None
         self._sound: OnBlock = lambda block: None
         self._source: Source | None = None
         self._kept: dict[Device, _Kept] = {}
         if camera is not None:
             self._kept["camera"] = _Kept(
-                "camera", lambda told: camera.open(self._on_frame, told), camera.close, tell, reopen_s
+                "camera", lambda told: camera.open(self._on_frame, told), camera.close, self._tell, reopen_s
             )
         if microphone is not None:
             self._kept["microphone"] = _Kept(
-                "microphone", self._open_microphone, self._close_microphone, tell, reopen_s, self._watch_microphone
+                "microphone",
+                self._open_microphone,
+                self._close_microphone,
+                self._tell,
+                reopen_s,
+                self._watch_microphone,
             )
         if speaker is not None:
             speaker.shape, speaker.played = self._call_sound.shape, self._call_sound.played
-            self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, tell, reopen_s)
+            self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, self._tell, reopen_s)
 
     def open(self, *, video: bool) -> None:
         """Open them, the camera only for *video*. Does not wait; what comes of it is told."""
@@ -100,6 +116,10 @@ class CallDevices:
     def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
         """Give what is captured to these from now on; they are called on the devices' threads."""
         self._picture, self._sound = picture, sound
+
+    def lend(self, borrower: Borrower | None) -> None:
+        """Give what is captured to *borrower* and to no call; None: to the calls again."""
+        self._borrower = borrower
 
     def play(self, block: Block) -> None:
         """Give *block* to the speaker, if there is one."""
@@ -134,11 +154,22 @@ class CallDevices:
         self.stop()
         await asyncio.gather(*(kept.ended() for kept in self._kept.values()))
 
+    def _tell(self, event: DeviceEvent) -> None:
+        borrower = self._borrower
+        if borrower is not None:
+            borrower.told(event)
+        self._told(event)
+
     def _on_frame(self, frame: av.VideoFrame) -> None:
-        self._picture(frame)
+        borrower = self._borrower
+        (self._picture if borrower is None else borrower.picture)(frame)
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
+        borrower = self._borrower
+        if borrower is not None:
+            borrower.sound(block)
+            return
         self._sound(self._call_sound.captured(block, self._microphone.delay_s))
 
     def _open_microphone(self, told: OnFault) -> None:
