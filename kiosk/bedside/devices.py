@@ -90,7 +90,7 @@ def simulated_faults(settings: Settings, devices: Devices, factory: MockFactory)
     """How simulated *devices* on the pins of *factory* can be broken."""
     return SimulatedFaults(
         factory,
-        {"lamp": settings.lamp.pin, "relay": settings.relay.pin},
+        {"button": settings.buttons.call_pin, "lamp": settings.lamp.pin, "relay": settings.relay.pin},
         camera=devices.camera,
         microphone=devices.microphone,
         speaker=devices.speaker,

@@ -37,6 +37,7 @@ PACE_S = 0.05
 core."""
 ANSWER_TIMEOUT_S = 60.0
 """For a person to look at the lamp and come back to the screen."""
+MAY_ASK = "only root, the kiosk's own user and control.group may ask"
 RETRY_FIRST_S, RETRY_MOST_S = 0.25, 30.0
 BACKLOG = 4
 
@@ -90,7 +91,7 @@ class ControlServer:
         group = group_id(self._group)
         with listening_at(self._path, group=group) as listening:
             server = await asyncio.start_unix_server(
-                lambda reader, writer: self._connected(reader, writer, group),
+                lambda reader, writer: self._came(reader, writer, group),
                 sock=listening,
                 limit=messages.MAX_ASKED_BYTES,
                 backlog=BACKLOG,
@@ -104,20 +105,23 @@ class ControlServer:
                     task.cancel()
                 await asyncio.gather(*self._clients, return_exceptions=True)
 
-    async def _connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, group: int | None
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        client = _Client(reader, writer, self._served)
+    def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, group: int | None) -> None:
+        task = asyncio.create_task(self._serve(reader, writer, group))
         self._clients.add(task)
+        task.add_done_callback(self._left)
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._clients.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("x control socket: a client failed", exc_info=task.exception())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, group: int | None) -> None:
+        client = _Client(reader, writer, self._served)
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             if not may_speak(peer, group=group):
                 log.warning("x control socket: user %d (process %d) may not ask", peer.uid, peer.pid)
-                await client.refuse(
-                    Refusal.NOT_ALLOWED, "only root, the kiosk's own user and control.group may ask"
-                )
+                await client.refuse(Refusal.NOT_ALLOWED, MAY_ASK)
             elif len(self._clients) > MAX_CLIENTS:
                 await client.refuse(Refusal.TOO_MANY, f"{MAX_CLIENTS} are connected already")
             else:
@@ -125,7 +129,6 @@ class ControlServer:
         except (OSError, TimeoutError) as error:
             log.debug("x control socket: a client is dropped: %s", error or type(error).__name__)
         finally:
-            self._clients.discard(task)
             writer.transport.abort()
 
 

@@ -23,7 +23,8 @@ PIN_FAULTS: Mapping[str, bool | None] = {"shorted-low": False, "shorted-high": T
 
 
 class SimulatedFaults:
-    """What can be broken of one bed's simulated devices. *pins* names the output pins: ``{"lamp": 18}``."""
+    """What can be broken of one bed's simulated devices. *pins* names the pins that can have a short
+    circuit: ``{"lamp": 18}``."""
 
     def __init__(
         self,
