@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--only", type=_parts, metavar="PART,…", help=f"of {', '.join(PARTS)}")
     check.add_argument("--press", action="store_true", help="wait for the call button to be pressed")
     check.add_argument("--relay", action="store_true", help="switch the relay: calls in the other nurse call")
+    check.add_argument("--running", action="store_true", help="only ask a kiosk that runs; open no device")
     check.add_argument("--yes", action="store_true", help="ask nobody whether the lamp gives light")
     check.add_argument("--json", action="store_true", help="print one JSON object; asks nobody")
     check.add_argument("--history", action="store_true", help="print the results that are kept, and test nothing")
@@ -221,6 +222,7 @@ def _check(arguments: argparse.Namespace) -> int:
             press=arguments.press,
         ),
         as_json=arguments.json,
+        only_running=arguments.running,
         broken=tuple(text.partition("=")[::2] for text in arguments.broken),
     )
     return _until_told_to_stop(check_command.check(settings, folder, wishes), stopped=EXIT_INTERRUPTED)

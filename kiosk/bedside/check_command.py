@@ -46,6 +46,8 @@ class Wishes:
 
     wanted: Wanted
     as_json: bool = False
+    only_running: bool = False
+    """Open no device: a kiosk that starts meanwhile must find them free."""
     broken: tuple[tuple[str, str], ...] = ()
 
 
@@ -79,7 +81,7 @@ class Screen(Examiner):
     async def looks(self, part: Part) -> bool | None:
         """Ask whoever sits at the terminal."""
         print(screen_words.says(f"look_{part.value}", self._language), end="", flush=True)
-        answer = await asyncio.to_thread(sys.stdin.readline)
+        answer = await _typed()
         return {"y": True, "j": True, "是": True, "n": False, "否": False}.get(answer.strip().lower()[:1])
 
     async def press_now(self) -> None:
@@ -135,6 +137,17 @@ class Screen(Examiner):
             print(line, flush=True)
 
 
+async def _typed() -> str:
+    """A line from the terminal. Not on a thread: one that waits for Enter would hold up the end of the program."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+    loop.add_reader(sys.stdin, lambda: typed.done() or typed.set_result(sys.stdin.readline()))
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(sys.stdin)
+
+
 def _padded(text: str, width: int) -> str:
     """*text* filled up; a Chinese character is two wide on a terminal."""
     return text + " " * (width - sum(2 if ord(each) > 0x2E80 else 1 for each in text))
@@ -146,6 +159,8 @@ async def check(settings: Settings, folder: Path, wishes: Wishes) -> int:
     async with bed_at(path_of(settings, folder)) as bed:
         if bed is not None:
             return await _of_running(bed, wishes, screen)
+        if wishes.only_running:
+            raise KioskError(f"no kiosk runs with these settings (nobody listens at {path_of(settings, folder)})")
     return await _alone(settings, folder, wishes, screen)
 
 

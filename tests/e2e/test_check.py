@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import pty
 import re
+import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from tests.e2e.test_commands import kiosk, mistake, told
 from tests.pulse import PulseRig
 from tests.waiting import HANG_S, until
 
-EXIT_FAULT, EXIT_ERROR, EXIT_NEEDED = 1, 2, 3
+EXIT_FAULT, EXIT_ERROR, EXIT_NEEDED, EXIT_INTERRUPTED = 1, 2, 3, 130
 CHECK_S = 90.0
 """A limit against hanging: a whole test takes eight."""
 SIMULATED = settings.Audio(microphone="room", speaker="simulated", night="none")
@@ -188,6 +192,44 @@ async def test_what_is_found_is_told_in_the_beds_language(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("typed", "status", "words"),
+    [
+        (b"y\n", 0, "lights, and goes out"),
+        (b"n\n", EXIT_FAULT, "nobody saw light"),
+        (b"what?\n", 0, "whether it gives light nobody was asked"),
+        (None, EXIT_INTERRUPTED, ""),
+    ],
+)
+async def test_whoever_sits_at_a_terminal_is_asked_whether_the_lamp_gives_light(
+    tmp_path: Path, typed: bytes | None, status: int, words: str
+) -> None:
+    """The terminal's interrupt key ends it at once, also while it waits for an answer."""
+    ward = Ward(tmp_path / "ward", ward_settings(audio=SIMULATED))
+    ward.prepare()
+    ward.bed_settings("http://127.0.0.1:1/")
+    keyboard, terminal = pty.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kiosk", "check", "--settings", str(ward.bed_file), "--only", "lamp"),
+            stdin=terminal,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(CHECK_S):
+            await process.stdout.readuntil(b"[y/n] ")
+            if typed is None:
+                process.send_signal(signal.SIGINT)
+            else:
+                os.write(keyboard, typed)
+            output, _ = await process.communicate()
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert process.returncode == status
+    assert words in output.decode()
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--only", "engine"), "allowed are button, lamp, relay"),
@@ -198,7 +240,7 @@ async def test_what_is_found_is_told_in_the_beds_language(tmp_path: Path) -> Non
 async def test_a_wrong_wish_is_refused_in_words(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     path = tmp_path / "kiosk.toml"
     path.write_text('buttons.simulated = true\nvideo.camera = "test"\n')
-    status, output, errors = await told("check", "--settings", path, *arguments)
+    status, _, errors = await told("check", "--settings", path, *arguments)
     assert (status, "Traceback" in errors) == (EXIT_ERROR, False)
     assert words in errors
 
@@ -209,6 +251,12 @@ async def test_only_simulated_devices_can_be_broken(tmp_path: Path) -> None:
     assert "simulated devices only" in await mistake_after_words("--settings", path, "--broken", "lamp=mended")
     path.write_text("lamp.pin = 99")
     assert "lamp.pin = 99" in await mistake("check", "--settings", path)
+
+
+async def test_one_that_is_only_to_be_asked_is_not_tested_when_it_does_not_run(tmp_path: Path) -> None:
+    line = await mistake("check", "--settings", tmp_path / "kiosk.toml", "--running")
+    assert "no kiosk runs with these settings" in line
+    assert str(tmp_path / "state" / "control") in line
 
 
 async def mistake_after_words(*arguments: str | Path) -> str:
