@@ -140,10 +140,11 @@ class Screen(Examiner):
 async def _typed() -> str:
     """A line from the terminal. Not on a thread: one that waits for Enter would hold up the end of the program."""
     loop = asyncio.get_running_loop()
-    typed: asyncio.Future[str] = loop.create_future()
-    loop.add_reader(sys.stdin, lambda: typed.done() or typed.set_result(sys.stdin.readline()))
+    typed = asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
     try:
-        return await typed
+        await typed.wait()
+        return sys.stdin.readline()
     finally:
         loop.remove_reader(sys.stdin)
 
