@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -33,19 +34,34 @@ MAX_UNREAD_BYTES = 1024 * 1024
 class HttpProtocol(H11Protocol):
     """Ends connections that ask nothing, or never finish asking."""
 
+    _head_timer: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_no_head()
+        super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._await_head()
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._await_no_head()
+        super().handle_websocket_upgrade(event)
+
     def _await_head(self) -> None:
-        self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late, self.cycle)
+        self._await_no_head()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late, self.cycle)
+
+    def _await_no_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
 
     def _head_is_late(self, last: object) -> None:
-        if self.cycle is last and self.transport.get_protocol() is self:
+        if self.cycle is last:
             self.transport.abort()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
@@ -161,6 +162,25 @@ async def test_a_websocket_outlives_the_limit_of_its_head(hasty_desk: RunningDes
     while loop.time() < end:
         await bed.hears(wire.Ping)
     assert isinstance(await bed.asks(wire.Pong()), wire.Ack)
+
+
+async def test_a_connection_by_tls_that_has_ended_is_not_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(peer_session, "HEARTBEAT_S", 0.1)
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
+    async with desk_running(tmp_path / "desk-data", {"tls": "on"}) as desk:
+        trusted = ssl.create_default_context(cafile=tmp_path / "desk-data" / "certificate.pem")
+        gone, stays = await desk.stranger(ssl=trusted), await desk.stranger(ssl=trusted)
+        await gone.says(desk.login("nurse-1"))
+        await gone.hears(wire.LoginOk)
+        await gone.socket.close()
+        await stays.says(desk.login("nurse-2"))
+        for _ in range(10):
+            await stays.hears(wire.Ping)
+    assert not wrong
 
 
 async def test_a_fault_of_the_desk_itself_is_logged_and_ends_only_the_connection_it_met(
