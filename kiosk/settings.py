@@ -207,7 +207,7 @@ class Control(_Section, frozen=True, kw_only=True):
     """Unix socket; relative to the settings file. Empty = ``control`` in the ``state.folder``, for root and the
     kiosk's own user."""
     group: Name = "none"
-    """Members of this group may speak there too; ``none``: nobody else."""
+    """Members of this group, of which the kiosk's own user must be one, may speak there too; ``none``: nobody."""
 
 
 class Seat(_Section, frozen=True, kw_only=True):

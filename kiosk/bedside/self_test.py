@@ -10,7 +10,8 @@ Rule 1. Everything that a patient may need meanwhile is on loan (:class:`Loan`).
 whole, in the middle of anything; a test whose loan is over touches nothing more.
 
 Rule 2. The lamp is lit before microphone or camera are opened, and as long as they are. It is read back first; if
-it does not light, nothing is captured (promise 6). What was captured is judged and forgotten.
+it does not go on and off, or somebody has looked and it gives no light, nothing is captured (promise 6). What was
+captured is judged and forgotten.
 
 Rule 3. The relay is switched only when that was asked for: the other nurse call really rings.
 
@@ -37,7 +38,7 @@ from kiosk.check import around, history, pins, probes
 from kiosk.check import picture as pictures
 from kiosk.check import sound as sounds
 from kiosk.check.examiner import Examiner
-from kiosk.check.findings import Finding, Part, Report, faulty, skipped
+from kiosk.check.findings import Finding, Part, Report, Verdict, faulty, skipped
 from kiosk.hardware.button import Button
 from kiosk.hardware.lamp import LampPattern
 from kiosk.hardware.relay import Relay
@@ -46,6 +47,7 @@ from kiosk.media.call_devices import CallDevices, Device
 from kiosk.settings import Settings, host_of, is_loopback_host
 
 log = logging.getLogger(__name__)
+
 LAMP_SETTLES_S = 0.1
 """From driving a pin to reading it back."""
 LAMP_SHOWN_S = 1.0
@@ -55,7 +57,6 @@ BLINK_S = 0.5
 RELAY_SHOWN_S = 2.0
 LOOK_EVERY_S = 0.1
 CAPTURED = frozenset({Part.MICROPHONE, Part.SPEAKER, Part.CAMERA})
-
 
 Ask = Callable[[Part], Awaitable[bool | None]]
 Step = Callable[[], Coroutine[Any, Any, tuple[Finding, ...]]]
@@ -80,6 +81,8 @@ class Loan:
         self._media = media
         self._capture: Capture | None = None
         self._relay_is_ours = False
+        self.lamp_fails = False
+        """Known of it meanwhile."""
         self.over = False
 
     def show(self, pattern: LampPattern) -> None:
@@ -294,14 +297,20 @@ async def _nobody(part: Part) -> bool | None:
     return None
 
 
-async def _lamp(loan: Loan, ask: Ask) -> tuple[Finding, ...]:
+async def _lamp_follows(loan: Loan, *, shown_s: float = 0.0) -> tuple[bool, bool]:
+    """Switch the lamp on, for *shown_s*, and off; what was read when it was to be on, and off."""
     loan.show(LampPattern.ON)
     await asyncio.sleep(LAMP_SETTLES_S)
     on = loan.lit
-    await asyncio.sleep(LAMP_SHOWN_S)
+    await asyncio.sleep(shown_s)
     loan.show(LampPattern.OFF)
     await asyncio.sleep(LAMP_SETTLES_S)
-    off, seen = loan.lit, None
+    return on, loan.lit
+
+
+async def _lamp(loan: Loan, ask: Ask) -> tuple[Finding, ...]:
+    on, off = await _lamp_follows(loan, shown_s=LAMP_SHOWN_S)
+    seen = None
     if on and not off:
         blinking = asyncio.create_task(_blink(loan))
         try:
@@ -309,7 +318,9 @@ async def _lamp(loan: Loan, ask: Ask) -> tuple[Finding, ...]:
         finally:
             blinking.cancel()
             loan.show(LampPattern.OFF)
-    return (pins.judge_lamp(pins.Driven(on, off, seen)),)
+    finding = pins.judge_lamp(pins.Driven(on, off, seen))
+    loan.lamp_fails = finding.verdict is Verdict.FAULT
+    return (finding,)
 
 
 async def _blink(loan: Loan) -> None:
@@ -346,13 +357,14 @@ async def _captured(loan: Loan, devices: Devices, parts: frozenset[Part]) -> tup
     wanted = frozenset(part for part, (device, _) in there.items() if device is not None and part in parts)
     if not wanted:
         return missing
-    loan.show(LampPattern.ON)
-    await asyncio.sleep(LAMP_FIRST_S)
-    if not loan.lit:
+    on, off = await _lamp_follows(loan)
+    if loan.lamp_fails or off or not on:
         return _in_order(*missing, *(skipped(part, "device_needs_lamp") for part in wanted))
     opened: set[Device] = {"camera"} if Part.CAMERA in wanted else set()
     opened |= {"microphone"} if devices.microphone is not None else set()
     opened |= {"speaker"} if devices.speaker is not None else set()
+    loan.show(LampPattern.ON)
+    await asyncio.sleep(LAMP_FIRST_S)
     capture = Capture(frozenset(opened))
     loan.open(capture, video=Part.CAMERA in wanted)
     try:

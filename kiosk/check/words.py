@@ -175,18 +175,18 @@ SENTENCES: dict[str, dict[str, str]] = {
         "en": "media.interfaces names {address}, which this machine has not (it has {addresses})",
         "zh": "media.interfaces 指定了 {address}，但本机没有该地址（本机：{addresses}）",
     },
-    "time_ok": {"en": "right ({skew_s} s ahead of the desk)", "zh": "准确（比护士站服务快 {skew_s} 秒）"},
+    "time_ok": {"en": "right (against the desk: {skew_s:+} s)", "zh": "准确（与护士站服务相差 {skew_s:+} 秒）"},
     "time_off": {
-        "en": "{skew_s} s ahead of the desk: look at the time server",
-        "zh": "比护士站服务快 {skew_s} 秒：请检查时间服务器",
+        "en": "{skew_s:+} s against the desk: look at the time server",
+        "zh": "与护士站服务相差 {skew_s:+} 秒：请检查时间服务器",
     },
     "time_wrong": {
-        "en": "{skew_s} s ahead of the desk: certificates and tickets will be refused; look at the time server",
-        "zh": "比护士站服务快 {skew_s} 秒：证书和凭证会被拒绝，请检查时间服务器",
+        "en": "{skew_s:+} s against the desk: certificates and tickets will be refused; look at the time server",
+        "zh": "与护士站服务相差 {skew_s:+} 秒：证书和凭证会被拒绝，请检查时间服务器",
     },
     "time_right_not_kept": {
-        "en": "right ({skew_s} s ahead of the desk), but no time server keeps it so",
-        "zh": "目前准确（比护士站服务快 {skew_s} 秒），但没有时间服务器校准",
+        "en": "right (against the desk: {skew_s:+} s), but no time server keeps it so",
+        "zh": "目前准确（与护士站服务相差 {skew_s:+} 秒），但没有时间服务器校准",
     },
     "time_kept": {
         "en": "kept by a time server; the desk did not tell its own",
@@ -262,11 +262,7 @@ def words(finding: Finding, language: str) -> str:
     sentence = SENTENCES.get(finding.code, {}).get(language)
     if sentence is None:
         return finding.code
-    return sentence.format_map(_Figures(finding.figures))
-
-
-class _Figures(dict[str, object]):
-    """What another version did not tell is left open."""
-
-    def __missing__(self, key: str) -> str:
-        return "?"
+    try:
+        return sentence.format_map(finding.figures)
+    except (KeyError, ValueError):  # another version's figures
+        return f"{finding.code} {finding.figures}"

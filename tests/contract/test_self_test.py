@@ -354,6 +354,32 @@ async def test_nothing_is_captured_but_while_the_lamp_shows_it(
         assert not devices.lamp.lit
 
 
+@pytest.mark.promise("R06")
+async def test_nothing_is_captured_when_somebody_has_looked_and_the_lamp_is_dark(tmp_path: Path) -> None:
+    async with running(tmp_path, simulated()) as bed:
+        await bed.client.say(messages.RunSelfTest(parts=(Part.LAMP, Part.MICROPHONE, Part.CAMERA), ask=True))
+        assert isinstance(await bed.hears(), messages.Question)
+        await bed.client.say(messages.Looked(yes=False))
+        told = [await bed.hears() for _ in range(4)]
+        codes = [each.finding.code for each in told if isinstance(each, messages.Found)]
+        assert codes == ["lamp_seen_dark", "device_needs_lamp", "device_needs_lamp"]
+        assert bed.bed.devices.microphone is not None
+        assert bed.bed.devices.microphone.moved_at == 0, "it was never open"
+
+
+@pytest.mark.promise("R06")
+@pytest.mark.parametrize("how", ["shorted-low", "shorted-high"])
+async def test_nothing_is_captured_by_a_lamp_that_shows_nothing_though_nobody_tested_it(
+    tmp_path: Path, how: str
+) -> None:
+    async with running(tmp_path, simulated()) as bed:
+        bed.breaks("lamp", how)
+        report = await bed.tests_itself(Part.MICROPHONE)
+        assert [finding.code for finding in report.findings] == ["device_needs_lamp"]
+        assert bed.bed.devices.microphone is not None
+        assert bed.bed.devices.microphone.moved_at == 0
+
+
 async def test_what_the_bed_wants_to_show_meanwhile_is_shown_when_the_lamp_is_given_back() -> None:
     pins_here = simulated_pins()
     lamp = GpioLamp(18, factory=pins_here)

@@ -81,11 +81,13 @@ def test_a_sentence_is_filled_with_its_figures() -> None:
     finding = fine(Part.SPEAKER, "speaker_ok", loss_db=3, delay_ms=40)
     assert words.words(finding, "en") == "its chirp was heard 3 dB below what was played, after 40 ms"
     assert "40 毫秒" in words.words(finding, "zh")
+    assert words.words(doubtful(Part.TIME, "time_off", skew_s=-11.5), "en").startswith("-11.5 s against the desk")
 
 
 def test_what_another_version_found_is_still_shown() -> None:
     assert words.words(Finding(part=Part.DISK, verdict=Verdict.OK, code="disk_sings"), "en") == "disk_sings"
-    assert words.words(fine(Part.SPEAKER, "speaker_ok", loss_db=3), "en").endswith("after ? ms")
+    assert words.words(fine(Part.SPEAKER, "speaker_ok", loss_db=3), "en") == "speaker_ok {'loss_db': 3}"
+    assert words.words(fine(Part.TIME, "time_ok", skew_s="later"), "zh") == "time_ok {'skew_s': 'later'}"
 
 
 def test_somebody_elses_braces_are_only_text() -> None:
