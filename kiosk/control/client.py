@@ -70,6 +70,8 @@ async def bed_at(path: Path) -> AsyncIterator[ControlClient | None]:
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         yield None
         return
+    except BlockingIOError:
+        raise NoAnswer(f"{path}: too many ask this kiosk at once: try again") from None
     except OSError as error:
         raise NoAnswer(
             f"{path}: {error.strerror}: a kiosk runs here; only root, its own user and control.group may ask it"

@@ -33,13 +33,14 @@ IDLE_TIMEOUT_S = 60.0
 WRITE_TIMEOUT_S = 2.0
 """An answer that is not taken within this time drops its client."""
 PACE_S = 0.05
-"""Between two answers to one client: eight that ask without end cost the bed 160 answers a second, some 2 % of a
+"""Between two answers to one client: eight that ask without end cost the bed 160 answers a second, some 3 % of a
 core."""
 ANSWER_TIMEOUT_S = 60.0
 """For a person to look at the lamp and come back to the screen."""
 MAY_ASK = "only root, the kiosk's own user and control.group may ask"
 RETRY_FIRST_S, RETRY_MOST_S = 0.25, 30.0
-BACKLOG = 4
+BACKLOG = 2 * MAX_CLIENTS
+"""So many may wait to be let in or sent away; who comes then is told by the system to try again."""
 
 
 class SelfTestRefused(KioskError):
