@@ -82,7 +82,7 @@ class Screen(Examiner):
         """Ask whoever sits at the terminal."""
         print(screen_words.says(f"look_{part.value}", self._language), end="", flush=True)
         answer = await _typed()
-        return {"y": True, "j": True, "是": True, "n": False, "否": False}.get(answer.strip().lower()[:1])
+        return {"y": True, "是": True, "n": False, "否": False}.get(answer.strip().lower()[:1])
 
     async def press_now(self) -> None:
         """Tell whoever stands at the bed."""
