@@ -38,8 +38,12 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
-BENCHES = "call: how quick; faults: is anything lost; leaks: does anything grow; playout, video, echo"
 PARTS = tuple(part.value for part in Part)
+MOST_MINUTES = 600
+BENCHES = (
+    "call: how quick; faults: is anything lost; group: four seats in one talk; leaks: does anything grow;"
+    " media: how clear, all of it; playout, video, echo: one part of that"
+)
 MAX_DAYS = 3650
 """A UserSig's longest life."""
 
@@ -129,10 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    bench.add_argument("name", choices=["call", "faults", "leaks", "playout", "video", "echo"], help=BENCHES)
+    names = ["call", "faults", "group", "leaks", "media", "playout", "video", "echo"]
+    bench.add_argument("name", choices=names, help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
+    bench.add_argument("--minutes", type=_minutes, help="leaks: of the one long call (default: 4)")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -162,6 +168,12 @@ def _parts(text: str) -> tuple[Part, ...]:
         return tuple(Part(name) for name in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: allowed are {', '.join(PARTS)}") from None
+
+
+def _minutes(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MOST_MINUTES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 to {MOST_MINUTES}")
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -197,7 +209,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         return int(importlib.import_module("kiosk.bench.playout").run(quick=arguments.quick))
     if arguments.name == "leaks":
         leaks: Any = _with_extra("kiosk.bench.leaks", "desk")
-        return _until_told_to_stop(leaks.run(quick=arguments.quick), stopped=EXIT_INTERRUPTED)
+        measuring = leaks.run(quick=arguments.quick, minutes=arguments.minutes)
+        return _until_told_to_stop(measuring, stopped=EXIT_INTERRUPTED)
+    if arguments.minutes is not None:
+        raise KioskError("--minutes belongs to kiosk bench leaks")
     if arguments.name == "echo":
         return int(importlib.import_module("kiosk.bench.echo").run(quick=arguments.quick))
     bench: Any = _with_extra(f"kiosk.bench.{arguments.name}", "dev")
@@ -236,7 +251,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.trace import LatencyTable, TraceFile, both
     from kiosk.bedside.watchers import Watchers
     from kiosk.hardware.pins import simulated_pins
-    from kiosk.media.heap import keep_heaps_few
+    from kiosk.media.heap import keep_heaps_few, leave_out_what_is_there
     from kiosk.media.interfaces import prepare_media
     from kiosk.media.simulated_loss import SimulatedLoss
 
@@ -255,6 +270,7 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.latency_trace:
                 table = stack.enter_context(LatencyTable())
                 watchers.trace = both(watchers.trace, table.note)
+                watchers.took = table.took
             pins = None
             if arguments.hand:
                 if not settings.buttons.simulated:
@@ -274,6 +290,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 ca_file=ca_file,
                 watchers=watchers,
             )
+            leave_out_what_is_there()
             await bedside.run()
         return 0
 

@@ -1,13 +1,26 @@
-"""What systemd is told: ready, status, alive, stopping. Silent when systemd did not start us."""
+"""What systemd is told: ready, status, alive, stopping. Silent when systemd did not start us.
+
+Everything runs on the event loop's thread and never waits for systemd. systemd-python's ``daemon.notify`` would: it
+sends a datagram, and where systemd does not read them it waits with Python's lock held, so that no thread of the
+process goes on. Therefore each is sent only when there is room for it. What is told once (ready, status, stopping)
+is kept, the newest status only, and sent as soon as there is; that we live is true only now, and is lost.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import importlib
 import logging
 import os
+import select
+import socket
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+AGAIN_S = 0.5
+"""Between two looks whether systemd reads again."""
 
 
 class Notifier:
@@ -15,8 +28,11 @@ class Notifier:
 
     def __init__(self) -> None:
         self._daemon: Any = None
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        self._owed: dict[str, str] = {}
+        self._looking: asyncio.TimerHandle | None = None
         self._unheard = False
-        if "NOTIFY_SOCKET" not in os.environ:
+        if not self._address:
             return
         try:
             self._daemon = importlib.import_module("systemd.daemon")
@@ -33,26 +49,61 @@ class Notifier:
 
     def ready(self) -> None:
         """The bed's button works; the desk listens."""
-        self._send("READY=1")
+        self._owe("READY", "1")
 
     def status(self, words: str) -> None:
         """One line for ``systemctl status``."""
-        self._send(f"STATUS={words}")
+        self._owe("STATUS", words)
 
     def alive(self) -> None:
         """Feed the watchdog."""
-        self._send("WATCHDOG=1")
+        if self._daemon is not None:
+            self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
         """An orderly end has begun."""
-        self._send("STOPPING=1")
+        self._owe("STOPPING", "1")
 
-    def _send(self, state: str) -> None:
-        if self._daemon is None:
-            return
+    def _owe(self, name: str, value: str) -> None:
+        if self._daemon is not None:
+            self._owed[name] = value
+            self._pay()
+
+    def _pay(self) -> None:
+        """Send what is owed, in the order in which it was said, as far as there is room."""
+        while self._owed:
+            name, value = next(iter(self._owed.items()))
+            if not self._send(f"{name}={value}"):
+                self._look_again()
+                return
+            del self._owed[name]
+
+    def _look_again(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        self._looking = asyncio.get_running_loop().call_later(AGAIN_S, self._pay)
+
+    def _send(self, state: str) -> bool:
+        """Whether *state* is with systemd; why it is not is logged once, until it hears us again."""
         try:
+            self._require_room()
             self._daemon.notify(state)
         except OSError as error:
             if not self._unheard:
                 log.warning("x systemd does not hear us: %s", error)
             self._unheard = True
+            return False
+        if self._unheard:
+            log.info("- systemd hears us again")
+        self._unheard = False
+        return True
+
+    def _require_room(self) -> None:
+        """Raise :exc:`OSError` when a datagram would have to wait."""
+        abstract = self._address.startswith("@")  # the name has no file (Linux)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            probe.connect("\0" + self._address[1:] if abstract else self._address)
+            room = select.poll()
+            room.register(probe, select.POLLOUT)
+            if not room.poll(0):
+                raise BlockingIOError(errno.EAGAIN, "it does not read what it is sent")

@@ -2,15 +2,13 @@
 
 One TOML file. Vendor defaults are the defaults of these structs (read-only, in the package); the facility's file
 overrides them. An error names the file, the key, the value and what is allowed, and changes nothing. Secrets
-are not settings: they live in their own files of mode 0600 (:func:`read_secret`, :func:`write_secret`).
+are not settings: they live in their own files of mode 0600 (:mod:`kiosk.files`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from msgspec import Meta
 
 from kiosk.allowed import allowed, shown
 from kiosk.errors import SettingsError, explain
+from kiosk.files import read_secret, write_atomically, write_secret
 from kiosk.usersig import USER_ID_PATTERN
 
 __all__ = ["Settings", "load", "loads", "read_secret", "save", "write_secret"]
@@ -172,7 +171,8 @@ class Video(_Section, frozen=True, kw_only=True):
     """The camera."""
 
     camera: str = "auto"
-    """``auto``, ``picamera2``, a V4L2 device such as ``/dev/video0``, ``test`` (moving picture) or ``none``."""
+    """``auto``, ``picamera2``, a V4L2 device such as ``/dev/video0``, ``test`` (moving picture), ``test-h264`` (the
+    same through a simulated Raspberry Pi with its H.264 encoder) or ``none``."""
     width: Annotated[int, Meta(ge=160, le=1920, multiple_of=16)] = 640
     height: Annotated[int, Meta(ge=90, le=1088, multiple_of=2)] = 360
     fps: Annotated[int, Meta(ge=5, le=60)] = 30
@@ -339,51 +339,6 @@ def save(settings: Settings, path: Path) -> None:
     if path.exists():
         write_atomically(path.with_name(path.name + PREVIOUS_SUFFIX), path.read_bytes(), mode=0o644)
     write_atomically(path, text.encode(), mode=0o644)
-
-
-def write_atomically(path: Path, content: bytes, *, mode: int) -> None:
-    """Temporary file in the same folder, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_secret(path: Path, secret: str) -> None:
-    """Keep *secret* in a file only its owner may read (0600)."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(path, secret.encode(), mode=0o600)
-
-
-def read_secret(path: Path) -> str:
-    """Read a secret. Raises :exc:`SettingsError` when it is missing, empty or readable by others."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise SettingsError(f"{path}: can be read by others; allowed is mode 0600: chmod 600 {path}")
-        secret = path.read_text().strip()
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: there is no such file; it must hold the secret, mode 0600") from None
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path}: is not text; it must hold the secret") from None
-    if not secret:
-        raise SettingsError(f"{path}: is empty; it must hold the secret")
-    return secret
 
 
 def host_of(url: str) -> str:

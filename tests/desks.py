@@ -92,7 +92,7 @@ class _Nothing(wire.Message, tag="nothing", frozen=True, kw_only=True):
     pass
 
 
-_ANY = codec.Decoder(wire.ToKiosk | wire.Board | wire.IncomingCall)
+_ANY = codec.Decoder(wire.ToKiosk | wire.ToSeat)
 
 
 class RunningDesk:

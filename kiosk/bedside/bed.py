@@ -1,7 +1,7 @@
 """The whole bed but for its hardware: what buttons, desk and media say, and what lamp, words and wire get.
 
-Pure: time is an argument (monotonic seconds). It joins the two machines, ``request.py`` and ``call.py``, with the
-wire between them and the desk.
+Pure: time is an argument (monotonic seconds). It joins the request (``request.py``) and the calls made for it
+(``call.py``, one run for each seat) with the wire between them and the desk.
 
 Theory of operation
 ===================
@@ -22,7 +22,12 @@ Rule 5. Whatever moves the request, the relay towards the certified nurse call f
 Rule 6. A seat that calls is let through when nobody here waits and no other call is on; else the line is busy. The
 lamp comes before the ring. A bed whose ring cannot be heard does not answer by itself, whatever is allowed.
 
-Rule 7. What the seat is told of microphone and camera is what they do, not what the bed was built with.
+Rule 7. What a seat is told of microphone and camera is what they do, not what the bed was built with.
+
+Rule 8. One talk, and up to four seats in it. A further seat comes when the desk says that it joins: without a ring
+here, since people speak already, and with no more than they have opened; a talk without pictures stays one. Any
+other allocation during a call is answered ``line_busy``. The calls are equals: each has its own lease, its own gate
+and its own end, and only a hang-up at the bed ends them all.
 """
 
 from __future__ import annotations
@@ -32,7 +37,17 @@ from typing import Any
 
 import msgspec
 
-from kiosk.bedside import call, call_events, call_state, journal, other_bell, request, request_events, request_state
+from kiosk.bedside import (
+    call,
+    call_events,
+    call_state,
+    call_wire,
+    journal,
+    other_bell,
+    request,
+    request_events,
+    request_state,
+)
 from kiosk.bedside.bed_events import (
     AttendPressed,
     CallPressed,
@@ -58,10 +73,7 @@ from kiosk.bedside.bed_events import (
 from kiosk.bedside.call_events import Emit, Kind
 from kiosk.bedside.request_events import Link, Reassure, Show
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import CallType, EndReason, ErrorCode, OpenRequest
-
-MAX_WORDS = 200
-"""The wire's own limit for a fault or a reason in words."""
+from kiosk.signaling.messages import MAX_MEMBERS, CallType, OpenRequest
 
 
 class Bed:
@@ -69,14 +81,16 @@ class Bed:
 
     def __init__(self, *, rules: request_state.Rules, info: wire.BedInfo, devices: wire.Devices) -> None:
         self.request = request_state.RequestState(rules=rules)
-        self.call = call_state.CallState()
+        self.calls: dict[str, call_state.CallState] = {}
+        """Those that are on, by their ``call_id``."""
         self.devices = devices
         self.info = info
         self._kept = journal.Kept()
         self._ring_s = call_events.DEFAULT_RING_S
         self.relay_closed = False
         self._hung_up_by_this_press = False
-        self._shed_call = ""
+        self._shed: set[str] = set()
+        """The calls whose path carries no pictures."""
         self._effects: list[Effect] = []
         self._now = 0.0
 
@@ -90,6 +104,11 @@ class Bed:
         self._keep()
         self._switch_relay()
         return self._effects
+
+    @property
+    def spoken(self) -> bool:
+        """Speech has flowed both ways in a call that is on."""
+        return any(on.spoken for on in self.calls.values())
 
     def snapshot(self, *, now: float) -> wire.Snapshot:
         """All the bed knows, for the desk, after each login."""
@@ -120,7 +139,7 @@ class Bed:
 
     def _keep(self) -> None:
         told = request_state.kept_request(self.request, now=self._now)
-        kept = journal.told(told, self.request.closed, spoken=self.call.spoken, alarm=self.request.alarm)
+        kept = journal.told(told, self.request.closed, spoken=self.spoken, alarm=self.request.alarm)
         if kept.says_the_same_as(self._kept):
             return
         self._kept = kept
@@ -134,15 +153,16 @@ class Bed:
         self._request_step(request_events.Press(event.at, event.request_id, event.origin))
 
     def _cancel_pressed(self, event: CancelPressed) -> None:
-        self._hung_up_by_this_press = self.call.begun or self.request.state in _SEAT_CALLS
-        if self.call.begun:
-            self._call_step(call_events.Hangup(self._now))
+        state = self.request.state
+        self._hung_up_by_this_press = state is request_events.State.TALKING or state in _SEAT_CALLS
+        if state is request_events.State.TALKING:
+            self._each_call(call_events.Hangup(self._now))
         elif self._hung_up_by_this_press:
             self._request_step(request_events.Cancel())
 
     def _cancel_held(self, event: CancelHeld) -> None:
-        if self.call.begun:
-            self._call_step(call_events.Hangup(self._now))
+        if self.request.state is request_events.State.TALKING:
+            self._each_call(call_events.Hangup(self._now))
         elif not self._hung_up_by_this_press:
             self._request_step(request_events.Cancel())
 
@@ -162,18 +182,21 @@ class Bed:
         self._lost(Link.REFUSED)
 
     def _kicked_out(self, event: KickedOut) -> None:
-        self._call_step(call_events.KickedOut(self._now))
+        self._each_call(call_events.KickedOut(self._now))
         self._lost(Link.REFUSED)
 
     def _lost(self, link: Link) -> None:
-        self._call_step(call_events.LinkDown())
+        self._each_call(call_events.LinkDown())
         self._request_step(request_events.LinkChanged(link))
 
     # -- messages of the desk
 
     def _received(self, event: Received) -> None:
+        of_a_call = call_wire.event_of(event.message, now=self._now)
         handler = _MESSAGES.get(type(event.message))
-        if handler is not None:
+        if of_a_call is not None:
+            self._call_step(of_a_call)
+        elif handler is not None:
             handler(self, event.message)
 
     def _taken(self, message: wire.RequestTaken) -> None:
@@ -193,17 +216,24 @@ class Bed:
         if message.request_id != self.request.request_id:
             self._effects.append(Send(wire.Cancel(call_id=message.call_id)))
             return
-        call_type = self.request.rules.call_type
+        if message.call_id not in self.calls and not self._may_begin(message):
+            self._effects.append(Send(wire.LineBusy(call_id=message.call_id)))
+            return
+        opened = [self.calls[talk.call_id].call_type for talk in self.request.talks]
+        call_type = max(opened, default=self.request.rules.call_type)
         self._call_step(
             call_events.Call(message.call_id, message.seat, message.fence, call_type, ring_s=self._ring_s)
         )
 
+    def _may_begin(self, message: wire.Allocated) -> bool:
+        if message.joins:
+            return bool(self.request.talks) and len(self.calls) < MAX_MEMBERS
+        return not self.calls
+
     def _seat_calls(self, message: wire.SeatCalls) -> None:
         its_own = self.request.state is request_events.State.ANSWERED
         in_order = its_own and message.request_id == self.request.request_id
-        if self.call.state is not call_events.State.IDLE or not (
-            in_order or self.request.state is request_events.State.IDLE
-        ):
+        if self.calls or not (in_order or self.request.state is request_events.State.IDLE):
             self._effects.append(Send(wire.LineBusy(call_id=message.call_id)))
             return
         answer_s = None if self.devices.speaker else self.request.rules.answer_s
@@ -219,83 +249,56 @@ class Bed:
             )
         )
 
-    def _ringing(self, message: wire.Ringing) -> None:
-        self._call_step(call_events.Ringing(message.call_id))
-
-    def _answer(self, message: wire.Answer) -> None:
-        self._call_step(call_events.Answered(message.call_id, message.sdp, message.connection))
-
-    def _candidate(self, message: wire.Candidate) -> None:
-        self._call_step(
-            call_events.CandidateFound(
-                message.call_id,
-                message.candidate,
-                message.sdp_mid,
-                message.sdp_mline_index,
-                connection=message.connection,
-            )
-        )
-
-    def _accepted(self, message: wire.Accepted) -> None:
-        self._call_step(call_events.Accepted(message.call_id, message.call_type, self._now))
-
-    def _ended(self, message: wire.CallEnded) -> None:
-        self._call_step(call_events.Ended(message.call_id, message.reason, self._now))
-
-    def _peer_media(self, message: wire.MediaState) -> None:
-        told = call_events.PeerMedia(message.call_id, message.audio, message.video, message.steady)
-        self._call_step(told)
-
-    def _seat_stalled(self, message: wire.MediaStalled) -> None:
-        why = "nothing arrives at the seat"
-        self._call_step(call_events.MediaStalled(message.call_id, why, self._now, connection=message.connection))
-
-    def _switch_to_audio(self, message: wire.SwitchToAudio) -> None:
-        self._call_step(call_events.SwitchToAudio(message.call_id))
-
-    def _fault(self, message: wire.Fault) -> None:
-        if message.code is ErrorCode.STALE_CALL and message.call_id is not None:
-            self._call_step(call_events.Ended(message.call_id, EndReason.FAILED, self._now))
-
     # -- devices
 
     def _device_changed(self, event: DeviceChanged) -> None:
-        changed = msgspec.structs.replace(self.devices, **{event.device: event.fault[:MAX_WORDS]})
+        kinds = {device: kind for device, kind in self.devices.kinds.items() if device != event.device}
+        if event.kind is not None:
+            kinds[event.device] = event.kind
+        words = {event.device: event.fault[: call_wire.MAX_WORDS]}
+        changed = msgspec.structs.replace(self.devices, **words, kinds=kinds)
         if changed == self.devices:
             return
         self.devices = changed
         self._effects.append(Send(wire.DeviceState(devices=changed)))
         if event.device == "button":
             self._request_step(request_events.ButtonChanged(stuck=bool(event.fault)))
-        elif self.call.state is call_events.State.INVITED and self.devices.speaker:
+        elif self.devices.speaker and any(on.state is call_events.State.INVITED for on in self.calls.values()):
             self._request_step(request_events.Unheard())
-            self._call_step(call_events.Unheard())
-        elif self.call.begun:
+            self._each_call(call_events.Unheard())
+        else:
             self._tell_media()
 
     def _measured(self, event: Measured) -> None:
-        if self._is_of_this_talk(event.quality):
+        if self._is_of_a_talk(event.quality):
             self._effects.append(Send(event.quality))
 
     def _seat_measured(self, message: wire.Quality) -> None:
-        if self._is_of_this_talk(message):
+        if self._is_of_a_talk(message):
             self._effects.append(SeatMeasured(message))
 
-    def _is_of_this_talk(self, quality: wire.Quality) -> bool:
-        return self.call.begun and quality.call_id == self.call.call_id
+    def _is_of_a_talk(self, quality: wire.Quality) -> bool:
+        return quality.call_id in self.calls and self.calls[quality.call_id].begun
 
     def _pictures_shed(self, event: PicturesShed) -> None:
-        self._shed_call = event.call_id if event.shed else ""
-        if self.call.begun and self.call.call_id == event.call_id:
-            self._tell_media()
+        if event.call_id not in self.calls:
+            return
+        if event.shed:
+            self._shed.add(event.call_id)
+        else:
+            self._shed.discard(event.call_id)
+        self._tell_media(event.call_id)
 
-    def _tell_media(self) -> None:
-        shed = self._shed_call == self.call.call_id
-        video = self.call.call_type is CallType.VIDEO and not self.devices.camera and not shed
-        state = wire.MediaState(
-            call_id=self.call.call_id, audio=not self.devices.microphone, video=video, steady=True
-        )
-        self._effects.append(Send(state))
+    def _tell_media(self, *call_ids: str) -> None:
+        """Tell the seats in these talks, or in all, what they get from here."""
+        for on in [self.calls[call_id] for call_id in call_ids or self.calls]:
+            if on.begun:
+                self._effects.append(Send(self._media_state(on)))
+
+    def _media_state(self, on: call_state.CallState) -> wire.MediaState:
+        shed = on.call_id in self._shed
+        video = on.call_type is CallType.VIDEO and not self.devices.camera and not shed
+        return wire.MediaState(call_id=on.call_id, audio=not self.devices.microphone, video=video, steady=True)
 
     def _switch_relay(self) -> None:
         before, self.relay_closed = (
@@ -305,7 +308,7 @@ class Bed:
         if self.relay_closed is not before:
             self._effects.append(SwitchRelay(self.relay_closed))
 
-    # -- the two machines
+    # -- the machines
 
     def _request_step(self, event: request_events.Event) -> None:
         self.request, effects = request.step(self.request, event)
@@ -318,23 +321,34 @@ class Bed:
                 closing = wire.CloseRequest(request_id=effect.request_id, reason=effect.reason)
                 self._effects.append(Send(closing, acknowledged=True))
             elif isinstance(effect, request_events.AnswerCall):
-                self._call_step(call_events.Accept())
+                self._each_call(call_events.Accept())
             elif isinstance(effect, request_events.StopCall):
-                self._stop_call()
+                self._stop_calls()
             else:
                 self._effects.append(effect)
 
-    def _stop_call(self) -> None:
-        if self.call.state in (call_events.State.INVITED, call_events.State.CALLING):
-            self._call_step(call_events.Cancel())
-        elif self.call.state is not call_events.State.IDLE:
-            self._call_step(call_events.Hangup(self._now))
+    def _stop_calls(self) -> None:
+        for call_id, on in tuple(self.calls.items()):
+            invited = on.state is call_events.State.INVITED
+            self._step(call_id, call_events.Cancel() if invited else call_events.Hangup(self._now))
 
-    def _call_step(self, event: call_events.Event) -> None:
-        self.call, effects = call.step(self.call, event)
+    def _call_step(self, event: OfMedia | call_events.Call | call_events.Invited | call_wire.OfACall) -> None:
+        self._step(event.call_id, event)
+
+    def _each_call(self, event: call_events.Event) -> None:
+        for call_id in tuple(self.calls):
+            self._step(call_id, event)
+
+    def _step(self, call_id: str, event: call_events.Event) -> None:
+        after, effects = call.step(self.calls.get(call_id, call_state.CallState()), event)
+        if after.state is not call_events.State.IDLE:
+            self.calls[call_id] = after
+        elif call_id in self.calls:
+            del self.calls[call_id]
+            self._shed.discard(call_id)
         for effect in effects:
             if isinstance(effect, call_events.ForDesk):
-                self._effects.append(Send(_message(effect)))
+                self._effects.append(Send(call_wire.message_of(effect)))
             else:
                 self._effects.append(effect)
             if isinstance(effect, Emit):
@@ -345,51 +359,35 @@ class Bed:
         if meaning is not None:
             self._request_step(meaning(self, told))
         if told.kind is Kind.BEGIN:
-            self._tell_media()
-
-
-def _began(bed: Bed, told: Emit) -> request_events.Event:
-    return request_events.CallConnected(told.call_id, told.seat, bed.call.fence)
+            self._tell_media(told.call_id)
 
 
 def _over(bed: Bed, told: Emit) -> request_events.Event:
+    if bed.request.state is not request_events.State.TALKING:
+        return request_events.SeatStopped()
     if told.broken:
-        return request_events.CallBroke(told.spoken)
-    return request_events.CallEnded(told.spoken)
+        return request_events.CallBroke(told.call_id, told.spoken)
+    return request_events.CallEnded(told.call_id, told.spoken)
+
+
+def _joins(bed: Bed, told: Emit) -> request_events.Event:
+    return request_events.SeatJoins(told.call_id, told.seat, bed.calls[told.call_id].fence)
+
+
+def _began(bed: Bed, told: Emit) -> request_events.Event:
+    return request_events.CallConnected(told.call_id, told.seat, bed.calls[told.call_id].fence)
 
 
 _SEAT_CALLS = (request_events.State.CALLED, request_events.State.ANSWERING)
 
 _TOLD: dict[Kind, Callable[[Bed, Emit], request_events.Event]] = {
     Kind.RINGING: lambda bed, told: request_events.SeatRings(),
+    Kind.ACCEPTED: _joins,
     Kind.BEGIN: _began,
-    Kind.INTERRUPTED: lambda bed, told: request_events.CallInterrupted(),
-    Kind.RESTORED: lambda bed, told: request_events.CallRestored(),
-    Kind.END: _over,
-    **{kind: lambda bed, told: request_events.SeatStopped() for kind in call_state.ENDINGS},
+    Kind.INTERRUPTED: lambda bed, told: request_events.CallInterrupted(told.call_id),
+    Kind.RESTORED: lambda bed, told: request_events.CallRestored(told.call_id),
+    **dict.fromkeys((Kind.END, *call_state.ENDINGS), _over),
 }
-
-
-def _message(effect: call_events.ForDesk) -> wire.Message:
-    match effect:
-        case call_events.SendInvite():
-            return wire.Invite(
-                call_id=effect.call_id, fence=effect.fence, call_type=effect.call_type, sdp=effect.sdp
-            )
-        case call_events.SendRebuild():
-            return wire.Rebuild(call_id=effect.call_id, connection=effect.connection, sdp=effect.sdp)
-        case call_events.SendRinging():
-            return wire.Ringing(call_id=effect.call_id)
-        case call_events.SendReject():
-            return wire.Reject(call_id=effect.call_id)
-        case call_events.SendCancel():
-            return wire.Cancel(call_id=effect.call_id)
-        case call_events.SendHangup():
-            return wire.Hangup(call_id=effect.call_id, spoken=effect.spoken)
-        case call_events.SendFailed():
-            return wire.CallFailed(call_id=effect.call_id, why=effect.why[:MAX_WORDS], spoken=effect.spoken)
-        case _:
-            return wire.LineBusy(call_id=effect.call_id)
 
 
 _EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
@@ -415,14 +413,5 @@ _MESSAGES: dict[type[wire.Message], Callable[[Bed, Any], None]] = {
     wire.LocalAlarm: Bed._local_alarm,
     wire.Allocated: Bed._allocated,
     wire.SeatCalls: Bed._seat_calls,
-    wire.Ringing: Bed._ringing,
-    wire.Answer: Bed._answer,
-    wire.Candidate: Bed._candidate,
-    wire.Accepted: Bed._accepted,
-    wire.CallEnded: Bed._ended,
-    wire.MediaState: Bed._peer_media,
     wire.Quality: Bed._seat_measured,
-    wire.SwitchToAudio: Bed._switch_to_audio,
-    wire.MediaStalled: Bed._seat_stalled,
-    wire.Fault: Bed._fault,
 }

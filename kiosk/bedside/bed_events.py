@@ -6,13 +6,12 @@ Pure values. Times are monotonic seconds, given by the shell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from kiosk.bedside import call_events, request_events
+from kiosk.bedside import call_events, media_effects, request_events
 from kiosk.bedside.journal import Kept
 from kiosk.signaling import messages as wire
 
-Device = Literal["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
+Device = wire.DeviceName
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,11 @@ class Received:
 
 @dataclass(frozen=True)
 class DeviceChanged:
-    """A device failed (``fault`` says why, in words) or works again (empty)."""
+    """A device failed (``fault`` says why, in words, and ``kind`` what that is) or works again (empty)."""
 
     device: Device
     fault: str = ""
+    kind: wire.FaultKind | None = None
 
 
 @dataclass(frozen=True)
@@ -155,22 +155,6 @@ class SwitchRelay:
     closed: bool
 
 
-ForMedia = (
-    call_events.StartRing
-    | call_events.StopRing
-    | call_events.OpenMedia
-    | call_events.RebuildMedia
-    | call_events.WatchMedia
-    | call_events.ApplyAnswer
-    | call_events.AddCandidate
-    | call_events.OpenGate
-    | call_events.StopVideo
-    | call_events.CloseMedia
-    | call_events.StartTimer
-    | call_events.StopTimer
-)
-"""Effects on the ring, the media connection and its timer."""
-
 Effect = (
     Keep
     | Send
@@ -179,7 +163,7 @@ Effect = (
     | request_events.Show
     | request_events.Reassure
     | call_events.Emit
-    | ForMedia
+    | media_effects.ForMedia
     | request_events.Ignored
     | call_events.Ignored
 )

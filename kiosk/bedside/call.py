@@ -8,12 +8,13 @@ Theory of operation
 The desk allocates a seat; the kiosk opens its media behind a closed gate and invites the seat with its SDP
 offer. While the seat rings, ICE and DTLS complete. Accept opens the gate: from then on camera and microphone
 leave. The words and guards are TUICalling's: ``call`` only when idle, ``cancel`` only while calling, ``hangup``
-while calling (then it is a cancel) or connected. ``CONNECTING`` is TUICalling's *connected* before media flow:
-accepted, but nobody is told "a nurse is speaking" yet.
+while calling or connected. ``CONNECTING`` is TUICalling's *connected* before media flow: accepted, but nobody is
+told "a nurse is speaking" yet.
 
-Rule 1. At most one call. An allocation during a call is answered ``line_busy`` and changes nothing.
+Rule 1. One run of this machine is the call with one seat. How many run at once is not decided here (``bed.py``).
 
-Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups.
+Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups. A
+hang-up that may cross with the accept is told as one: a ``cancel`` is ignored by the desk once a call is accepted.
 
 Rule 3. Every wait has an end: the invitation ``RING_GUARD_S`` (the desk's own time-out comes first), the
 connection after accept ``CONNECT_TIMEOUT_S``.
@@ -42,9 +43,7 @@ from dataclasses import replace
 from kiosk.bedside.call_events import (
     Accept,
     Accepted,
-    AddCandidate,
     Answered,
-    ApplyAnswer,
     Call,
     Cancel,
     CandidateFound,
@@ -61,28 +60,19 @@ from kiosk.bedside.call_events import (
     MediaStalled,
     MediaUp,
     Offered,
-    OpenGate,
-    OpenMedia,
     PeerMedia,
-    RebuildMedia,
     Ringing,
     SendCancel,
     SendFailed,
     SendHangup,
     SendInvite,
-    SendLineBusy,
     SendRebuild,
     SendReject,
     Spoken,
-    StartTimer,
     State,
-    StopTimer,
-    StopVideo,
     SwitchToAudio,
     TimedOut,
-    Timer,
     Unheard,
-    WatchMedia,
 )
 from kiosk.bedside.call_from_seat import accept, invited, unheard
 from kiosk.bedside.call_state import (
@@ -97,6 +87,18 @@ from kiosk.bedside.call_state import (
     Step,
     emit,
     end,
+)
+from kiosk.bedside.media_effects import (
+    AddCandidate,
+    ApplyAnswer,
+    OpenGate,
+    OpenMedia,
+    RebuildMedia,
+    StartTimer,
+    StopTimer,
+    StopVideo,
+    Timer,
+    WatchMedia,
 )
 from kiosk.signaling.messages import CallType
 
@@ -182,10 +184,7 @@ def step(call: CallState, event: Event) -> tuple[CallState, list[Effect]]:
     """Apply *event*; return the new state and the effects to perform, in order."""
     target = TRANSITIONS[call.state].get(type(event))
     if target is None or _is_stale(call, event):
-        busy: list[Effect] = []
-        if isinstance(event, Call | Invited) and event.call_id != call.call_id:
-            busy.append(SendLineBusy(event.call_id))
-        return call, [*busy, Ignored(event, call.state)]
+        return call, [Ignored(event, call.state)]
     return _HANDLERS[type(event)](call, replace(call, state=target), event)
 
 
@@ -231,19 +230,19 @@ def _ringing(before: CallState, after: CallState, event: Event) -> Step:
 
 def _answered(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Answered)
-    return after, [ApplyAnswer(event.sdp)]
+    return after, [ApplyAnswer(event.call_id, event.sdp)]
 
 
 def _candidate(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, CandidateFound)
-    return after, [AddCandidate(event.candidate, event.sdp_mid, event.sdp_mline_index)]
+    return after, [AddCandidate(event.call_id, event.candidate, event.sdp_mid, event.sdp_mline_index)]
 
 
 def _accepted(before: CallState, after: CallState, event: Event) -> Step:
     assert isinstance(event, Accepted)
     after = replace(after, call_type=min(before.call_type, event.call_type))
     effects: list[Effect] = [
-        OpenGate(after.call_type),
+        OpenGate(after.call_id, after.call_type),
         emit(after, Kind.ACCEPTED),
         StartTimer(after.call_id, Timer.CONNECT, CONNECT_TIMEOUT_S),
     ]
@@ -261,12 +260,16 @@ def _media_up(before: CallState, after: CallState, event: Event) -> Step:
     if before.state is not State.REBUILDING:
         return after, []
     after = replace(after, up_at=event.at)
-    return after, [StopTimer(), WatchMedia(after.peer_sends), emit(after, Kind.RESTORED)]
+    return after, [
+        StopTimer(after.call_id),
+        WatchMedia(after.call_id, after.peer_sends),
+        emit(after, Kind.RESTORED),
+    ]
 
 
 def _begin(call: CallState, at: float) -> Step:
     begun = replace(call, state=State.CONNECTED, began_at=at, up_at=at)
-    return begun, [StopTimer(), WatchMedia(begun.peer_sends), emit(begun, Kind.BEGIN)]
+    return begun, [StopTimer(begun.call_id), WatchMedia(begun.call_id, begun.peer_sends), emit(begun, Kind.BEGIN)]
 
 
 def _stalled(before: CallState, after: CallState, event: Event) -> Step:
@@ -289,7 +292,7 @@ def _rebuild(before: CallState, why: str, at: float) -> Step:
     return after, [
         StartTimer(after.call_id, Timer.REBUILD, REBUILD_TIMEOUT_S),
         RebuildMedia(after.call_id, after.connection, after.call_type),
-        OpenGate(after.call_type),
+        OpenGate(after.call_id, after.call_type),
     ]
 
 
@@ -303,7 +306,7 @@ def _peer_media(before: CallState, after: CallState, event: Event) -> Step:
     after = replace(after, peer_audio=event.audio, peer_video=event.video, peer_sends=sends)
     effects: list[Effect] = []
     if sends != before.peer_sends and after.state is State.CONNECTED:
-        effects.append(WatchMedia(sends))
+        effects.append(WatchMedia(after.call_id, sends))
     if after.peer_audio != before.peer_audio:
         effects.append(replace(emit(after, Kind.AUDIO), available=after.peer_audio))
     if after.peer_video != before.peer_video:
@@ -315,7 +318,7 @@ def _switch_to_audio(before: CallState, after: CallState, event: Event) -> Step:
     if before.call_type is CallType.AUDIO:
         return after, []
     after = replace(after, call_type=CallType.AUDIO, peer_video=False)
-    return after, [StopVideo(), emit(after, Kind.MEDIA_TYPE)]
+    return after, [StopVideo(after.call_id), emit(after, Kind.MEDIA_TYPE)]
 
 
 def _ended(before: CallState, after: CallState, event: Event) -> Step:
@@ -329,7 +332,7 @@ def _by_the_bed(before: CallState, after: CallState, event: Event) -> Step:
     tell: Effect = SendHangup(before.call_id, before.spoken)
     if before.state is State.INVITED:
         tell = SendReject(before.call_id)
-    elif before.state is State.CALLING:
+    elif isinstance(event, Cancel):
         tell = SendCancel(before.call_id)
     at = event.at if isinstance(event, Hangup) else 0.0
     return end(before, after, at, kind=Kind.CANCELLED, why="by the bed", first=tell)
@@ -353,13 +356,14 @@ def _timed_out(before: CallState, after: CallState, event: Event) -> Step:
     if event.timer is Timer.REBUILD:
         return _rebuild(before, f"no media path within {REBUILD_TIMEOUT_S:.0f} s", event.at)
     why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
-    return end(before, after, event.at, kind=Kind.ERROR, why=why, first=SendFailed(before.call_id, why))
+    tell = SendFailed(before.call_id, why)
+    return end(before, after, event.at, kind=Kind.ERROR, why=why, first=tell, broken=True)
 
 
 def _link_down(before: CallState, after: CallState, event: Event) -> Step:
     if before.begun:
         return after, []
-    return end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached")
+    return end(before, after, 0.0, kind=Kind.ERROR, why="the desk cannot be reached", broken=True)
 
 
 def _kicked_out(before: CallState, after: CallState, event: Event) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from kiosk.bedside.media_effects import ForMedia, Timer
 from kiosk.signaling.messages import CallType, EndReason
 
 DEFAULT_RING_S = 30.0
@@ -24,15 +25,6 @@ class State(enum.Enum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
     REBUILDING = "rebuilding"
-
-
-class Timer(enum.Enum):
-    """The waits that have an end."""
-
-    RING = "ring"
-    ANSWER = "answer"
-    CONNECT = "connect"
-    REBUILD = "rebuild"
 
 
 class Kind(enum.StrEnum):
@@ -261,40 +253,6 @@ Event = (
 
 
 @dataclass(frozen=True)
-class StartRing:
-    """Sound the ring until :class:`StopRing` or :class:`CloseMedia`; nothing is captured."""
-
-
-@dataclass(frozen=True)
-class StopRing:
-    """The ring is over, and a call follows."""
-
-
-@dataclass(frozen=True)
-class OpenMedia:
-    """Open capture behind the gate and make the offer; answer with :class:`Offered` or :class:`MediaDown`."""
-
-    call_id: str
-    call_type: CallType
-
-
-@dataclass(frozen=True)
-class RebuildMedia:
-    """Give the connection up, make a new one and its offer; answered as :class:`OpenMedia` is."""
-
-    call_id: str
-    connection: int
-    call_type: CallType
-
-
-@dataclass(frozen=True)
-class WatchMedia:
-    """Report :class:`MediaStalled` when nothing comes; *sends*: the seat sends without a pause."""
-
-    sends: bool
-
-
-@dataclass(frozen=True)
 class SendRebuild:
     """The offer of a new connection, to the seat, by the desk."""
 
@@ -314,39 +272,6 @@ class SendInvite:
 
 
 @dataclass(frozen=True)
-class ApplyAnswer:
-    """Give the answer to the media connection."""
-
-    sdp: str
-
-
-@dataclass(frozen=True)
-class AddCandidate:
-    """Give the candidate to the media connection."""
-
-    candidate: str
-    sdp_mid: str | None
-    sdp_mline_index: int | None
-
-
-@dataclass(frozen=True)
-class OpenGate:
-    """Camera (for video) and microphone may leave from now on."""
-
-    call_type: CallType
-
-
-@dataclass(frozen=True)
-class StopVideo:
-    """Go on as an audio call."""
-
-
-@dataclass(frozen=True)
-class CloseMedia:
-    """End ring, capture and connection."""
-
-
-@dataclass(frozen=True)
 class SendRinging:
     """To the seat that calls: light and sound are on."""
 
@@ -356,13 +281,6 @@ class SendRinging:
 @dataclass(frozen=True)
 class SendReject:
     """To the seat that calls: declined."""
-
-    call_id: str
-
-
-@dataclass(frozen=True)
-class SendSwitchToAudio:
-    """To the seat: this call goes on without pictures."""
 
     call_id: str
 
@@ -392,27 +310,6 @@ class SendFailed:
 
 
 @dataclass(frozen=True)
-class SendLineBusy:
-    """Refuse an allocation, or a seat's call, during a call."""
-
-    call_id: str
-
-
-@dataclass(frozen=True)
-class StartTimer:
-    """Deliver :class:`TimedOut` after *seconds*; replaces the call's earlier timer."""
-
-    call_id: str
-    timer: Timer
-    seconds: float
-
-
-@dataclass(frozen=True)
-class StopTimer:
-    """No timer runs any more."""
-
-
-@dataclass(frozen=True)
 class Emit:
     """A TUICalling event for the request, the log and whoever listens. ``duration`` in seconds."""
 
@@ -423,7 +320,7 @@ class Emit:
     available: bool = False
     why: str = ""
     broken: bool = False
-    """For END: the call ended by a fault, not by a person."""
+    """Of an end after the accept: by a fault, not by a person."""
     spoken: bool = False
     """For END: speech has flowed both ways."""
 
@@ -436,23 +333,7 @@ class Ignored:
     state: State
 
 
-ForDesk = SendRinging | SendReject | SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed | SendLineBusy
+ForDesk = SendRinging | SendReject | SendInvite | SendRebuild | SendCancel | SendHangup | SendFailed
 """Effects that are messages on the wire."""
 
-Effect = (
-    ForDesk
-    | StartRing
-    | StopRing
-    | OpenMedia
-    | RebuildMedia
-    | WatchMedia
-    | ApplyAnswer
-    | AddCandidate
-    | OpenGate
-    | StopVideo
-    | CloseMedia
-    | StartTimer
-    | StopTimer
-    | Emit
-    | Ignored
-)
+Effect = ForDesk | ForMedia | Emit | Ignored

@@ -12,15 +12,17 @@ from kiosk.bedside.call_events import (
     Event,
     Invited,
     Kind,
-    OpenMedia,
     SendRinging,
+    State,
+)
+from kiosk.bedside.call_state import RING_GUARD_S, CallState, Step, emit
+from kiosk.bedside.media_effects import (
+    OpenMedia,
     StartRing,
     StartTimer,
-    State,
     StopRing,
     Timer,
 )
-from kiosk.bedside.call_state import RING_GUARD_S, CallState, Step, emit
 
 
 def invited(before: CallState, after: CallState, event: Event) -> Step:
@@ -34,7 +36,7 @@ def invited(before: CallState, after: CallState, event: Event) -> Step:
         ring_s=event.ring_s,
         answer_s=event.answer_s,
     )
-    return rung, [_rings_on(rung), StartRing(), SendRinging(event.call_id), emit(rung, Kind.RECEIVED)]
+    return rung, [_rings_on(rung), StartRing(event.call_id), SendRinging(event.call_id), emit(rung, Kind.RECEIVED)]
 
 
 def _rings_on(call: CallState) -> Effect:
@@ -53,7 +55,7 @@ def unheard(before: CallState, after: CallState, event: Event) -> Step:
 def accept(before: CallState, after: CallState, event: Event) -> Step:
     accepted = replace(after, state=State.CALLING)
     return accepted, [
-        StopRing(),
+        StopRing(after.call_id),
         StartTimer(after.call_id, Timer.RING, after.ring_s + RING_GUARD_S),
         OpenMedia(after.call_id, after.call_type),
     ]

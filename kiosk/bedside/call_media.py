@@ -1,45 +1,40 @@
-"""The media of the bed's one call: performs what ``call.py`` wants of ring, connection and timer, and reports back.
+"""The media of the bed's calls: performs what the machines (``call.py``, one a call) want, and reports back.
 
-Runs on the event loop's thread. What the media say and what the timer says become events of the machine.
+Each call has a connection of its own (:mod:`kiosk.bedside.call_connection`). What they share is held here: the
+devices, opened with the first call and let go with the last; the one picture, encoded once for all seats; and the
+panel, which shows one seat (:mod:`kiosk.bedside.shown_seat`): what the others show is not even decoded. Runs on the
+event loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kiosk.bedside import bed_events, call_events
-from kiosk.bedside.call_quality import QualityWatch
+from kiosk.bedside import bed_events, media_effects
+from kiosk.bedside.call_connection import CallConnection, Shared
+from kiosk.bedside.call_timers import CallTimers
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.ringer import Ringer
+from kiosk.bedside.shown_seat import shown_seat
 from kiosk.bedside.watchers import Watchers
-from kiosk.errors import KioskError
+from kiosk.hardware.camera import Rotation
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
+from kiosk.media.camera_encoding import working_encoder
 from kiosk.media.encoders import working_makers
 from kiosk.media.heap import trim_heap
+from kiosk.media.picture_shape import left_to_turn
 from kiosk.media.relays import Relays
-from kiosk.media.session import (
-    MediaConnected,
-    MediaEvent,
-    MediaFailed,
-    MediaSession,
-    MediaStalled,
-    PicturesShed,
-    RemoteAudioStarted,
-    RemoteVideoStarted,
-    SpokenBothWays,
-)
 from kiosk.media.video_source import VideoSource
 from kiosk.settings import Video
 from kiosk.signaling.messages import CallType
 
 log = logging.getLogger(__name__)
 
-_Act = Callable[[MediaSession], Coroutine[Any, Any, None]]
-
+LOOK_EVERY_S = 1.0
+"""How often it is looked who of several shows pictures."""
 TRIM_EVERY_S = 60.0
 """A video call's heap grows by some 2 MB a minute that are free (``kiosk bench leaks``)."""
 CLOSE_TIMEOUT_S = 5.0
@@ -47,7 +42,7 @@ CLOSE_TIMEOUT_S = 5.0
 
 
 class CallMedia:
-    """At most one media connection at a time. *report* takes what happens, at once and on the loop."""
+    """The media connections by call id. *report* takes what happens, at once and on the loop."""
 
     def __init__(
         self,
@@ -67,133 +62,127 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
+            took=watchers.took,
         )
         self._ringer = Ringer(self.devices, began=lambda: watchers.trace("ring"))
-        self._relays, self._relay_only = relays, relay_only
+        self._ringing = ""
         self._watchers = watchers
         self._report = report
         self._video = video
+        self._encoding_camera = working_encoder(devices.camera)
         self._makers = working_makers() if devices.camera is not None else {}
+        turned: Rotation = devices.camera.turns if devices.camera is not None else 0
+        self._rotation = left_to_turn(video.rotation, turned=turned)
         self._pictures: VideoSource | None = None
-        self._session: MediaSession | None = None
-        self._quality = QualityWatch(lambda: self._session, report=lambda told: report(bed_events.Measured(told)))
-        self._connection = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._calls: dict[str, CallConnection] = {}
+        """In the order in which they began."""
+        self._shown = ""
+        self._looking: asyncio.TimerHandle | None = None
+        self._shared = Shared(self.devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
+        self._timers = CallTimers(report)
         self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close whatever media are open."""
-        self._stop_timer()
-        self._close_media()
+        self._timers.stop_all()
+        for call_id in [*self._calls, self._ringing]:
+            self._close(call_id)
         self._spawn(self.devices.close())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
 
-    def perform(self, effect: bed_events.ForMedia) -> None:
-        """Do what the machine wants; what follows from it is reported."""
+    def perform(self, effect: media_effects.ForMedia) -> None:
+        """Do what a machine wants; what follows from it is reported."""
         match effect:
-            case call_events.StartRing():
+            case media_effects.StartRing():
+                self._ringing = effect.call_id
                 self._ringer.start()
-            case call_events.StopRing():
-                self._ringer.stop()
-            case call_events.OpenMedia():
-                self.devices.open(video=effect.call_type is CallType.VIDEO)
-                if effect.call_type is CallType.VIDEO:
-                    self._pictures = self._make_pictures()
-                self._connect(effect.call_id, effect.call_type, connection=0)
-            case call_events.RebuildMedia():
-                self._disconnect()
-                self._connect(effect.call_id, effect.call_type, connection=effect.connection)
-            case call_events.WatchMedia():
-                if self._session is not None:
-                    self._session.watch(peer_sends=effect.sends)
-                    self._quality.start(self._session.log_id)
-                    self._trim_later()
-            case call_events.ApplyAnswer():
-                self._with_session(lambda session: session.answer(effect.sdp))
-            case call_events.AddCandidate():
-                self._with_session(
-                    lambda session: session.candidate(effect.candidate, effect.sdp_mid, effect.sdp_mline_index)
-                )
-            case call_events.OpenGate():
-                self._open_gate(effect.call_type)
-            case call_events.StopVideo():
-                self._go_on_without_pictures()
-            case call_events.CloseMedia():
-                self._close_media()
-            case call_events.StartTimer():
-                self._start_timer(effect)
-            case call_events.StopTimer():
-                self._stop_timer()
+            case media_effects.StopRing():
+                self._stop_ring(effect.call_id)
+            case media_effects.OpenMedia():
+                self._open(effect.call_id, effect.call_type)
+            case media_effects.CloseMedia():
+                self._close(effect.call_id)
+            case media_effects.StartTimer():
+                self._timers.start(effect)
+            case media_effects.StopTimer():
+                self._timers.stop(effect.call_id)
+            case _:
+                call = self._calls.get(effect.call_id)
+                if call is not None:
+                    self._perform(call, effect)
 
-    def _connect(self, call_id: str, call_type: CallType, *, connection: int) -> None:
-        session = MediaSession(
-            call_type=call_type,
-            devices=self.devices,
-            ice_servers=self._relays.for_a_call(),
-            relay_only=self._relay_only,
-            on_event=lambda event: self._media_event(call_id, connection, event),
-            log_id=call_id,
-            picture=self._watchers.picture,
-            pictures=self._pictures,
-        )
-        self._session, self._connection = session, connection
-        self._spawn(self._offer(session, call_id, connection))
+    def _perform(self, call: CallConnection, effect: media_effects.ForConnection) -> None:
+        match effect:
+            case media_effects.RebuildMedia():
+                call.connect(effect.connection)
+            case media_effects.WatchMedia():
+                call.watch(sends=effect.sends)
+                self._trim_later()
+            case media_effects.ApplyAnswer():
+                call.do(lambda session: session.answer(effect.sdp))
+            case media_effects.AddCandidate():
+                call.do(lambda session: session.candidate(effect.candidate, effect.sdp_mid, effect.sdp_mline_index))
+            case media_effects.OpenGate():
+                if effect.call_type is CallType.AUDIO:
+                    self._go_on_without_pictures(call)
+                call.open_gate()
+            case media_effects.StopVideo():
+                self._go_on_without_pictures(call)
 
-    def _make_pictures(self) -> VideoSource:
-        return VideoSource(fps=self._video.fps, rotation=self._video.rotation, makers=self._makers or None)
+    def _open(self, call_id: str, call_type: CallType) -> None:
+        self.devices.open(video=call_type is CallType.VIDEO)
+        if call_type is CallType.VIDEO and self._pictures is None:
+            self._pictures = VideoSource(
+                fps=self._video.fps,
+                rotation=self._rotation,
+                makers=self._makers or None,
+                camera=self._encoding_camera,
+                took=self._watchers.took,
+            )
+        pictures = self._pictures if call_type is CallType.VIDEO else None
+        self._calls[call_id] = CallConnection(self._shared, call_id, call_type, pictures=pictures)
+        self._show_one()
+        self._calls[call_id].connect(0)
 
-    def _disconnect(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._spawn(_end(session))
+    def _show_one(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        videos = {name: call for name, call in self._calls.items() if call.call_type is CallType.VIDEO}
+        sending = [name for name, call in videos.items() if call.shows]
+        self._shown = shown_seat(list(videos), sending=sending, before=self._shown)
+        for name, call in self._calls.items():
+            call.show(self._watchers.picture if name == self._shown else None)
+        if len(videos) > 1:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._show_one)
 
-    async def _offer(self, session: MediaSession, call_id: str, connection: int) -> None:
-        try:
-            sdp = await session.offer()
-        except KioskError as error:
-            self._report(call_events.MediaDown(call_id, str(error), time.monotonic(), connection))
-        else:
-            self._watchers.trace("offered", call_id)
-            self._report(call_events.Offered(call_id, sdp, connection))
+    def _go_on_without_pictures(self, call: CallConnection) -> None:
+        call.switch_to_audio()
+        self._show_one()
+        if all(other.call_type is CallType.AUDIO for other in self._calls.values()):
+            self.devices.let_camera_go()
 
-    def _with_session(self, act: _Act) -> None:
-        if self._session is not None:
-            self._spawn(self._acting(self._session, act))
-
-    async def _acting(self, session: MediaSession, act: _Act) -> None:
-        try:
-            await act(session)
-        except KioskError as error:
-            log.warning("x call %s: %s", session.log_id, error)
-            if session is self._session and not session.connected:
-                down = call_events.MediaDown(session.log_id, str(error), time.monotonic(), self._connection)
-                self._report(down)
-
-    def _open_gate(self, call_type: CallType) -> None:
-        if self._session is None:
+    def _close(self, call_id: str) -> None:
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            call.close()
+            self._show_one()
+        self._stop_ring(call_id)
+        if self._calls or self._ringing:
             return
-        if call_type is CallType.AUDIO:
-            self._go_on_without_pictures()
-        self._session.open_gate()
-        self._watchers.trace("gate", self._session.log_id)
-
-    def _go_on_without_pictures(self) -> None:
-        if self._session is not None:
-            self._session.switch_to_audio()
-        self.devices.let_camera_go()
-
-    def _close_media(self) -> None:
-        self._quality.stop()
         if self._trimming is not None:
             self._trimming.cancel()
-        self._ringer.stop()
-        self._disconnect()
         pictures, self._pictures = self._pictures, None
         if pictures is not None:
             self._spawn(pictures.close())
         self.devices.stop()
+
+    def _stop_ring(self, call_id: str) -> None:
+        if call_id == self._ringing:
+            self._ringing = ""
+            self._ringer.stop()
 
     def _trim_later(self) -> None:
         if self._trimming is not None:
@@ -207,49 +196,12 @@ class CallMedia:
     def _device_event(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceFault):
             log.warning("x %s: %s", event.device, event.words)
-            self._report(bed_events.DeviceChanged(event.device, event.words))
+            self._report(bed_events.DeviceChanged(event.device, event.words, event.kind))
         else:
             self._watchers.trace(f"opened {event.device}")
             self._report(bed_events.DeviceChanged(event.device))
-
-    def _media_event(self, call_id: str, connection: int, event: MediaEvent) -> None:
-        match event:
-            case MediaConnected():
-                self._watchers.trace("media_connected", call_id)
-                self._report(call_events.MediaUp(call_id, time.monotonic(), connection))
-            case MediaFailed():
-                self._relays.doubt()
-                self._report(call_events.MediaDown(call_id, event.why, time.monotonic(), connection))
-            case MediaStalled():
-                self._relays.doubt()
-                self._report(call_events.MediaStalled(call_id, event.why, time.monotonic(), connection))
-            case SpokenBothWays():
-                self._report(call_events.Spoken(call_id))
-            case PicturesShed():
-                self._report(bed_events.PicturesShed(call_id, event.shed))
-            case RemoteAudioStarted():
-                self._watchers.trace("first_audio", call_id)
-            case RemoteVideoStarted():
-                self._watchers.trace("first_video", call_id)
-
-    def _start_timer(self, effect: call_events.StartTimer) -> None:
-        self._stop_timer()
-
-        def ran_out() -> None:
-            self._report(call_events.TimedOut(effect.call_id, effect.timer, time.monotonic()))
-
-        self._timer = asyncio.get_running_loop().call_later(effect.seconds, ran_out)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _end(session: MediaSession) -> None:
-    await session.close()
-    await asyncio.to_thread(trim_heap)

@@ -19,6 +19,8 @@ from kiosk.signaling.messages import Quality, QualityLevel
 log = logging.getLogger(__name__)
 
 End = Literal["bed", "seat"]
+KEPT = 2 * 4
+"""Both ends of as many calls as a talk can have."""
 
 
 class QualityWatch:
@@ -63,27 +65,29 @@ class QualityWatch:
 
 
 class QualityLog:
-    """Tells *watcher* what either end measures, and the log when a quality changes."""
+    """Tells *watcher* what either end of each call measures, and the log when a quality changes."""
 
     def __init__(self, watcher: Callable[[End, Quality], None]) -> None:
         self._watcher = watcher
-        self._logged: dict[End, tuple[str, QualityLevel]] = {}
-        self._latest: dict[End, Quality] = {}
+        self._logged: dict[tuple[End, str], QualityLevel] = {}
+        self._latest: dict[tuple[End, str], Quality] = {}
+        """Both of the last ``KEPT``, oldest first."""
 
     def note(self, end: End, told: Quality) -> None:
         """*told* was measured at *end*."""
         self._watcher(end, told)
-        self._latest[end] = told
-        call_id, shown = self._logged.get(end, ("", QualityLevel.UNKNOWN))
-        before = shown if call_id == told.call_id else QualityLevel.UNKNOWN
-        self._logged[end] = told.call_id, told.quality
+        before = self._logged.get((end, told.call_id), QualityLevel.UNKNOWN)
+        self._logged[end, told.call_id] = told.quality
+        self._latest[end, told.call_id] = told
+        if len(self._logged) > KEPT:
+            oldest = next(iter(self._logged))
+            del self._logged[oldest], self._latest[oldest]
         if told.quality is not before:
             log.info("- call %s: at the %s the connection is %s", told.call_id, end, in_words(told))
 
     def latest(self, end: End, call_id: str) -> Quality | None:
-        """What *end* measured last in the talk *call_id*."""
-        told = self._latest.get(end)
-        return told if told is not None and told.call_id == call_id else None
+        """What *end* measured last in the call *call_id*."""
+        return self._latest.get((end, call_id))
 
 
 def in_words(told: Quality) -> str:

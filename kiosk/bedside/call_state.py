@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kiosk.bedside.call_events import CloseMedia, Effect, Emit, Kind, State, StopTimer
+from kiosk.bedside.call_events import (
+    Effect,
+    Emit,
+    Kind,
+    State,
+)
+from kiosk.bedside.media_effects import (
+    CloseMedia,
+    StopTimer,
+)
 from kiosk.signaling.messages import CallType, EndReason
 
 RING_GUARD_S = 5.0
@@ -77,18 +86,13 @@ def end(
     broken: bool = False,
 ) -> Step:
     effects: list[Effect] = [first] if first is not None else []
-    effects += [StopTimer(), CloseMedia()]
+    effects += [StopTimer(before.call_id), CloseMedia(before.call_id)]
+    accepted = before.begun or before.state is State.CONNECTING
+    ended = replace(emit(before, kind), why=why, broken=broken and accepted)
     if before.begun:
-        ended = replace(
-            emit(before, Kind.END),
-            duration=max(0.0, at - before.began_at),
-            why=why,
-            broken=broken,
-            spoken=before.spoken,
-        )
-        effects.append(ended)
-    else:
-        effects.append(replace(emit(before, kind), why=why))
+        duration = max(0.0, at - before.began_at)
+        ended = replace(ended, kind=Kind.END, duration=duration, spoken=before.spoken)
+    effects.append(ended)
     return CallState(state=after.state), effects
 
 

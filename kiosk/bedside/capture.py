@@ -54,9 +54,9 @@ class Capture:
     @property
     def borrower(self) -> Borrower:
         """Who takes what the devices deliver."""
-        return Borrower(picture=self._take_picture, sound=self._take_block, told=self._told)
+        return Borrower(picture=self._take_picture, sound=self._take_block, give=self._give, told=self._told)
 
-    def give(self) -> Block:
+    def _give(self) -> Block:
         """The speaker's next block. On its thread."""
         now = time.monotonic()
         self._asked_at = now

@@ -29,11 +29,12 @@ from kiosk.control.address import path_of
 from kiosk.control.client import TEST_TIMEOUT_S, ControlClient, NoAnswer, bed_at
 from kiosk.control.messages import Refusal
 from kiosk.errors import HardwareFault, KioskError, Refused, SettingsError
+from kiosk.files import read_secret
 from kiosk.hardware.pins import simulated_pins
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.interfaces import prepare_media
 from kiosk.media.relays import Relays
-from kiosk.settings import Settings, read_secret
+from kiosk.settings import Settings
 from kiosk.signaling.desk_login import Ticket, try_login
 
 EXIT_FAULT = 1
@@ -92,14 +93,12 @@ class Screen(Examiner):
 
     def state(self, state: messages.State) -> None:
         """How the bed that runs is: only what a test cannot find out itself."""
-        call = state.call
-        if call is None:
-            return
-        self.say("call", seat=call.seat, seconds=(call.talking or 0) // 1000)
-        for key, told in (("at_bed", call.at_bed), ("at_seat", call.at_seat)):
-            if told is not None:
-                where, how = screen_words.says(key, self._language), screen_words.quality(told, self._language)
-                self._print(f"  {where}: {how}")
+        for call in state.calls:
+            self.say("call", seat=call.seat, seconds=(call.talking or 0) // 1000)
+            for key, told in (("at_bed", call.at_bed), ("at_seat", call.at_seat)):
+                if told is not None:
+                    where, how = screen_words.says(key, self._language), screen_words.quality(told, self._language)
+                    self._print(f"  {where}: {how}")
 
     def result(self, report: Report | None, *, refused: Refusal | None = None, state: messages.State | None) -> int:
         """The last words; the exit status."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kiosk import __version__
 from kiosk.bedside import bed as beds
-from kiosk.bedside import call_events, request_events
+from kiosk.bedside import request_events
 from kiosk.bedside.buttons import ButtonWatch
 from kiosk.bedside.call_quality import QualityLog
 from kiosk.bedside.devices import Devices
@@ -73,8 +73,7 @@ class Controlled(Served):
     @property
     def in_use(self) -> bool:
         """Somebody needs the bed: a request is open, a seat calls, or a call is on."""
-        idle = self._bed.request.state is request_events.State.IDLE
-        return not (idle and self._bed.call.state is call_events.State.IDLE)
+        return self._bed.request.state is not request_events.State.IDLE or bool(self._bed.calls)
 
     def bed_moved(self) -> None:
         """To be called whenever the bed has moved, before anything follows from it."""
@@ -155,7 +154,7 @@ class Controlled(Served):
             link_trouble=self._client.trouble[: messages.MAX_WORDS],
             shown=self._told()[: messages.MAX_WORDS],
             request=self._request(now),
-            call=self._call(now),
+            calls=self._calls(now),
             devices=self._bed.devices,
             buttons=self._buttons(now),
             lamp=self._lamp.lit,
@@ -178,18 +177,18 @@ class Controlled(Served):
             place=request.place,
         )
 
-    def _call(self, now: float) -> messages.CallState | None:
-        call = self._bed.call
-        if call.state is call_events.State.IDLE:
-            return None
-        return messages.CallState(
-            call_id=call.call_id,
-            state=call.state.value,
-            seat=call.seat,
-            call_type=call.call_type,
-            talking=_millis(now - call.began_at) if call.begun else None,
-            at_bed=self._quality.latest("bed", call.call_id),
-            at_seat=self._quality.latest("seat", call.call_id),
+    def _calls(self, now: float) -> tuple[messages.CallState, ...]:
+        return tuple(
+            messages.CallState(
+                call_id=call.call_id,
+                state=call.state.value,
+                seat=call.seat,
+                call_type=call.call_type,
+                talking=_millis(now - call.began_at) if call.begun else None,
+                at_bed=self._quality.latest("bed", call.call_id),
+                at_seat=self._quality.latest("seat", call.call_id),
+            )
+            for call in self._bed.calls.values()
         )
 
     def _buttons(self, now: float) -> tuple[messages.ButtonState, ...]:

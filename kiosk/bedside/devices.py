@@ -14,7 +14,7 @@ from kiosk.hardware.lamp import GpioLamp, Lamp
 from kiosk.hardware.microphone import AlsaMicrophone, Microphone
 from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.relay import GpioRelay, Relay
-from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
+from kiosk.hardware.selection import SWITCHED_OFF, select_camera, select_microphone, select_speaker
 from kiosk.hardware.simulated_faults import SimulatedFaults
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import Speaker
@@ -78,7 +78,7 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
         microphone=microphone,
         speaker=speaker,
         sound=_sound(settings.audio, echoes=isinstance(microphone, AlsaMicrophone) and speaker is not None),
-        faults=wire.Devices(
+        faults=_faults(
             camera="" if camera else _told(no_camera),
             microphone="" if microphone else _told(no_microphone),
             speaker="" if speaker else _told(no_speaker),
@@ -123,6 +123,16 @@ def _optional(pin: int | str, factory: Factory) -> Button | None:
 def _relay(settings: Settings, factory: Factory) -> Relay | None:
     pin = settings.relay.pin
     return GpioRelay(pin, active_high=settings.relay.active_high, factory=factory) if isinstance(pin, int) else None
+
+
+def _faults(*, camera: str, microphone: str, speaker: str) -> wire.Devices:
+    told: dict[wire.DeviceName, str] = {"camera": camera, "microphone": microphone, "speaker": speaker}
+    kinds = {
+        device: wire.FaultKind.OFF if words == SWITCHED_OFF else wire.FaultKind.MISSING
+        for device, words in told.items()
+        if words
+    }
+    return wire.Devices(camera=camera, microphone=microphone, speaker=speaker, kinds=kinds)
 
 
 def _told(reason: str) -> str:

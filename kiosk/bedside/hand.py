@@ -3,9 +3,9 @@
 A line is a button and what to do with it: ``call tap``, ``call down``, ``call up``, ``cancel hold 1.2``,
 ``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
 stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
-``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``. ``lamp shorted-low``, ``relay
-shorted-high``, ``camera covered``, ``microphone muted``, ``speaker unplugged`` break simulated devices, ``mended``
-(``camera clear``) mends them.
+``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``; with ``media lose 0.05 0.025``
+the others are 25 ms late. ``lamp shorted-low``, ``relay shorted-high``, ``camera covered``, ``microphone muted``,
+``speaker unplugged`` break simulated devices, ``mended`` (``camera clear``) mends them.
 For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
@@ -64,9 +64,9 @@ def _follow(
     faults: SimulatedFaults,
 ) -> None:
     for line in sys.stdin:
-        name, action, amount = [*line.split(), "", "", ""][:3]
+        name, action, amount, late = [*line.split(), "", "", "", ""][:4]
         if name == "media":
-            _media(loss, action, amount)
+            _media(loss, action, amount, late)
             continue
         if name in faults.parts:
             _break(faults, name, action)
@@ -105,16 +105,16 @@ def _break(faults: SimulatedFaults, part: str, how: str) -> None:
         log.warning("x hand: %s", error)
 
 
-def _media(loss: SimulatedLoss, action: str, amount: str) -> None:
+def _media(loss: SimulatedLoss, action: str, amount: str, late: str) -> None:
     try:
-        number = float(amount) if amount else math.inf
+        number, late_s = float(amount or math.inf), float(late or 0.0)
     except ValueError:
-        log.warning("x hand: %r is not a number", amount)
+        log.warning("x hand: %r is not a number", f"{amount} {late}".strip())
         return
     if action in STALLS:
         loss.stall(STALLS[action], number)
     elif action == "lose":
-        loss.be_bad(share=min(1.0, number), delay_s=0.0)
+        loss.be_bad(share=min(1.0, number), delay_s=late_s)
     elif action == "pass":
         loss.let_pass()
     else:

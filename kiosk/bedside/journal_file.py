@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kiosk.bedside import journal
 from kiosk.bedside.journal import Kept, Record, Replay
-from kiosk.settings import write_atomically
+from kiosk.files import write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -69,6 +69,10 @@ PROMPTS: dict[str, dict[str, str]] = {
         "en": "You are connected. Please speak.",
         "zh": "已接通，请讲话。",
     },
+    "talking_with_several": {
+        "en": "You are connected with {seats} people. Please speak.",
+        "zh": "您正在与 {seats} 位医护人员通话，请讲话。",
+    },
     "interrupted": {
         "en": "The connection was interrupted. We are connecting you again. Please wait.",
         "zh": "通话中断了，正在重新接通，请稍候。",
@@ -82,4 +86,4 @@ PROMPTS: dict[str, dict[str, str]] = {
 
 def words(view: View, language: str) -> str:
     """The sentence for *view* in ``"zh"`` or ``"en"``."""
-    return PROMPTS[view.prompt][language].format(place=view.place)
+    return PROMPTS[view.prompt][language].format(place=view.place, seats=view.seats)

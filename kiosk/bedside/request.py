@@ -38,6 +38,10 @@ changes nothing of it.
 Rule 9. What the bathroom's cord or the staff's button have asked for is closed by attendance only, and pulling the
 cord while a seat calls answers it, and asks.
 
+Rule 10. Several seats may be in the talk; they are equals, and each comes and goes. It is a talk until the last of
+them has gone, and how that one went decides: hung up by a person, the request is answered; by a fault, it waits
+again. The patient is told how many are there.
+
 The table (``TRANSITIONS``) has a row for each state and a column for each event; an event a row does not name
 leaves the state where it is and yields :class:`Ignored`, which the shell logs.
 
@@ -49,6 +53,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kiosk.bedside import request_talks
 from kiosk.bedside.request_events import (
     AnswerCall,
     Attend,
@@ -70,6 +75,7 @@ from kiosk.bedside.request_events import (
     Reassure,
     Restored,
     SeatCalls,
+    SeatJoins,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -85,8 +91,10 @@ from kiosk.bedside.request_state import (
     PRIORITIES,
     URGENCY,
     RequestState,
+    Step,
     added,
     asked,
+    forgotten,
     view,
 )
 from kiosk.signaling.messages import ClosedRequest, CloseReason, OpenRequest, Origin, Phase
@@ -135,6 +143,8 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
         Press: State.TALKING,
         LinkChanged: State.TALKING,
         Taken: State.TALKING,
+        CallConnected: State.TALKING,
+        SeatJoins: State.TALKING,
         CallInterrupted: State.TALKING,
         CallRestored: State.TALKING,
         CallEnded: State.ANSWERED,
@@ -174,7 +184,7 @@ TRANSITIONS: dict[State, dict[type[Event], State]] = {
 }
 """``Taken`` leads on from SENT to QUEUED or DEFERRED by what it says; see ``_taken``. ``Held`` and ``Restored``
 lead on to ANSWERED for a request that was answered, ``Restored`` back to IDLE when there is none. What leads to
-ANSWERED, and from a talk to UNSENT, leads to IDLE when nobody here has asked.
+ANSWERED, and from a talk to UNSENT, leads to IDLE when nobody here has asked; a talk goes on while a seat is in it.
 """
 
 
@@ -205,10 +215,7 @@ def _confirm_close(request: RequestState, event: Event) -> tuple[RequestState, l
     return (request, []) if left == request.closed else (replace(request, closed=left), [])
 
 
-_Step = tuple[RequestState, list[Effect]]
-
-
-def _press(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _press(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, Press)
     if before.state is State.CALLED:
         return replace(after, answered_by=event), [AnswerCall()]
@@ -228,7 +235,7 @@ def _trembles(request: RequestState, press: Press) -> bool:
     return answered is not None and press.origin is Origin.CALL_BUTTON and press.at - answered.at < MERGE_S
 
 
-def _seat_calls(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _seat_calls(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, SeatCalls)
     called = replace(after, by_itself=event.by_itself, answered_by=None)
     if before.state is State.ANSWERED:
@@ -236,46 +243,46 @@ def _seat_calls(before: RequestState, after: RequestState, event: Event) -> _Ste
     return replace(called, request_id=event.request_id, origin=Origin.SEAT), []
 
 
-def _unheard(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _unheard(before: RequestState, after: RequestState, event: Event) -> Step:
     return replace(after, by_itself=False), []
 
 
-def _seat_stopped(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _seat_stopped(before: RequestState, after: RequestState, event: Event) -> Step:
     if before.state is State.ANSWERING:
         return asked(after), [SendRequest()]
-    return (after if before.is_open else _forgotten(after)), []
+    return (after if before.is_open else forgotten(after)), []
 
 
-def _cancel(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _cancel(before: RequestState, after: RequestState, event: Event) -> Step:
     if before.state in (State.CALLED, State.ANSWERING):
-        return (replace(after, answered_by=None) if before.is_open else _forgotten(after)), [StopCall()]
+        return (replace(after, answered_by=None) if before.is_open else forgotten(after)), [StopCall()]
     if before.origin in PRIORITIES:
         return before, [Ignored(event, before.state)]
     return _closed(before, after, CloseReason.CANCELLED)
 
 
-def _attend(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _attend(before: RequestState, after: RequestState, event: Event) -> Step:
     if not before.is_open:
-        return _forgotten(after), [StopCall()]
+        return forgotten(after), [StopCall()]
     return _closed(before, after, CloseReason.ATTENDED)
 
 
-def _closed(before: RequestState, after: RequestState, reason: CloseReason) -> _Step:
+def _closed(before: RequestState, after: RequestState, reason: CloseReason) -> Step:
     closed = (*before.closed, ClosedRequest(request_id=before.request_id, reason=reason))
-    after = _forgotten(replace(after, closed=closed[-MAX_UNCONFIRMED_CLOSES:]))
+    after = forgotten(replace(after, closed=closed[-MAX_UNCONFIRMED_CLOSES:]))
     return after, [StopCall(), SendClose(before.request_id, reason)]
 
 
-def _closed_at_desk(before: RequestState, after: RequestState, event: Event) -> _Step:
-    return _forgotten(after), [StopCall()]
+def _closed_at_desk(before: RequestState, after: RequestState, event: Event) -> Step:
+    return forgotten(after), [StopCall()]
 
 
-def _link_changed(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _link_changed(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, LinkChanged)
     return replace(after, link=event.link), []
 
 
-def _taken(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _taken(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, Taken)
     after = replace(after, place=event.place)
     if after.state is State.SENT and event.retry_later:
@@ -285,12 +292,12 @@ def _taken(before: RequestState, after: RequestState, event: Event) -> _Step:
     return after, []
 
 
-def _held(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _held(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, Held)
     return _reopened(after, event.request, event.at), [SendRequest()]
 
 
-def _restored(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _restored(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, Restored)
     after = replace(after, closed=event.closed)
     if event.request is None:
@@ -312,41 +319,21 @@ def _reopened(request: RequestState, told: OpenRequest, at: float) -> RequestSta
     )
 
 
-def _rings(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _rings(before: RequestState, after: RequestState, event: Event) -> Step:
     return replace(after, place=0), []
 
 
-def _connected(before: RequestState, after: RequestState, event: Event) -> _Step:
-    assert isinstance(event, CallConnected)
-    press = before.answered_by
-    if before.state is State.ANSWERING and press is not None and press.origin is not Origin.CALL_BUTTON:
-        after = added(after, press)
-    after = replace(after, call_id=event.call_id, call_seat=event.seat, fence=event.fence, alarm=False)
-    return after, [SendRequest()] if after.is_open else []
-
-
-def _local_alarmed(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _local_alarmed(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, LocalAlarmed)
     return replace(after, alarm=event.on), []
 
 
-def _interrupted(before: RequestState, after: RequestState, event: Event) -> _Step:
-    return replace(after, interrupted=isinstance(event, CallInterrupted)), []
-
-
-def _call_over(before: RequestState, after: RequestState, event: Event) -> _Step:
-    assert isinstance(event, CallEnded | CallBroke)
-    spoken = before.spoken or event.spoken
-    over = replace(after, spoken=spoken, call_id=None, call_seat=None, fence=0, interrupted=False, answered_by=None)
-    return (over, [SendRequest()]) if before.is_open else (_forgotten(over), [])
-
-
-def _button_changed(before: RequestState, after: RequestState, event: Event) -> _Step:
+def _button_changed(before: RequestState, after: RequestState, event: Event) -> Step:
     assert isinstance(event, ButtonChanged)
     return replace(after, button_stuck=event.stuck), []
 
 
-_HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step]] = {
+_HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], Step]] = {
     Press: _press,
     Cancel: _cancel,
     Attend: _attend,
@@ -360,16 +347,11 @@ _HANDLERS: dict[type[Event], Callable[[RequestState, RequestState, Event], _Step
     SeatCalls: _seat_calls,
     Unheard: _unheard,
     SeatStopped: _seat_stopped,
-    CallConnected: _connected,
-    CallInterrupted: _interrupted,
-    CallRestored: _interrupted,
-    CallEnded: _call_over,
-    CallBroke: _call_over,
+    CallConnected: request_talks.connected,
+    SeatJoins: request_talks.joins,
+    CallInterrupted: request_talks.interrupted,
+    CallRestored: request_talks.interrupted,
+    CallEnded: request_talks.over,
+    CallBroke: request_talks.over,
     ButtonChanged: _button_changed,
 }
-
-
-def _forgotten(request: RequestState) -> RequestState:
-    return RequestState(
-        rules=request.rules, link=request.link, closed=request.closed, button_stuck=request.button_stuck
-    )

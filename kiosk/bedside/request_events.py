@@ -49,11 +49,14 @@ class LampSign(enum.Enum):
 
 @dataclass(frozen=True)
 class View:
-    """What the bed shows: the lamp, the key of the words (``prompts.py``) and the place in the queue."""
+    """What the bed shows: the lamp and the key of the words (``prompts.py``), with the numbers they name."""
 
     lamp: LampSign
     prompt: str
     place: int = 0
+    """In the queue."""
+    seats: int = 0
+    """That are connected, if several are."""
 
 
 # -- events
@@ -165,27 +168,42 @@ class CallConnected:
 
 
 @dataclass(frozen=True)
+class SeatJoins:
+    """Another seat has accepted, and comes into the talk: :class:`CallConnected` when its media flow."""
+
+    call_id: str
+    seat: str
+    fence: int
+
+
+@dataclass(frozen=True)
 class CallInterrupted:
     """Nothing comes through any more; a new connection to the same seat is being made."""
+
+    call_id: str
 
 
 @dataclass(frozen=True)
 class CallRestored:
     """Media flow again."""
 
+    call_id: str
+
 
 @dataclass(frozen=True)
 class CallEnded:
-    """A connected call was hung up by either side."""
+    """A talk was hung up by either side."""
 
-    spoken: bool
+    call_id: str
+    spoken: bool = False
 
 
 @dataclass(frozen=True)
 class CallBroke:
-    """A connected call ended by a fault: nobody may think it was finished."""
+    """A talk ended by a fault: nobody may think it was finished."""
 
-    spoken: bool
+    call_id: str
+    spoken: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +228,7 @@ Event = (
     | SeatRings
     | SeatStopped
     | CallConnected
+    | SeatJoins
     | CallInterrupted
     | CallRestored
     | CallEnded

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kiosk.bedside.request_events import LampSign, Link, Press, State, View
+from kiosk.bedside.request_events import Effect, LampSign, Link, Press, State, View
+from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, ClosedRequest, OpenRequest, Origin, Phase, Priority
 
 MAX_UNCONFIRMED_CLOSES = 32
@@ -30,6 +31,16 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Talk:
+    """A seat that speaks with the patient. ``through``: it is connected at this moment."""
+
+    call_id: str
+    seat: str
+    fence: int
+    through: bool
+
+
+@dataclass(frozen=True)
 class RequestState:
     """The whole truth of the bed about its request. ``opened_at`` is monotonic seconds."""
 
@@ -41,11 +52,8 @@ class RequestState:
     presses: int = 0
     place: int = 0
     spoken: bool = False
-    call_id: str | None = None
-    call_seat: str | None = None
-    fence: int = 0
-    interrupted: bool = False
-    """In a talk: nothing comes through at the moment."""
+    talks: tuple[Talk, ...] = ()
+    """Empty but while talking; in the order in which the seats came."""
     closed: tuple[ClosedRequest, ...] = ()
     button_stuck: bool = False
     asked_at: float = 0.0
@@ -72,6 +80,16 @@ class RequestState:
         return self.state is not State.IDLE and self.origin is not Origin.SEAT
 
 
+Step = tuple[RequestState, list[Effect]]
+
+
+def forgotten(request: RequestState) -> RequestState:
+    """No request: only what is true of the bed stays."""
+    return RequestState(
+        rules=request.rules, link=request.link, closed=request.closed, button_stuck=request.button_stuck
+    )
+
+
 def view(request: RequestState) -> View:
     """Lamp and words for *request*; the only place that decides what the patient is told."""
     state, link = request.state, request.link
@@ -87,13 +105,19 @@ def view(request: RequestState) -> View:
         return View(LampSign.CALLED, "seat_calls_by_itself" if request.by_itself else "seat_calls")
     if state is State.ANSWERING:
         return View(LampSign.HEARD, "answering")
-    if state is State.TALKING and request.interrupted:
-        return View(LampSign.WAITING, "interrupted")
     if state is State.TALKING:
-        return View(LampSign.TALKING, "talking")
+        return _talking(sum(talk.through for talk in request.talks))
     if request.alarm:
         return View(LampSign.WAITING, "alarm")
     return View(LampSign.WAITING, state.value, request.place if state is State.QUEUED else 0)
+
+
+def _talking(connected: int) -> View:
+    if connected == 0:
+        return View(LampSign.WAITING, "interrupted")
+    if connected == 1:
+        return View(LampSign.TALKING, "talking")
+    return View(LampSign.TALKING, "talking_with_several", seats=connected)
 
 
 def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
@@ -104,6 +128,7 @@ def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
     if request.state is State.IDLE or (request.state is not State.TALKING and not request.is_open):
         return None
     phase = _PHASES.get(request.state, Phase.WAITING)
+    talks = tuple(wire.Talk(call_id=talk.call_id, seat=talk.seat, fence=talk.fence) for talk in request.talks)
     return OpenRequest(
         request_id=request.request_id,
         age=max(0, round((now - request.opened_at) * 1000)),
@@ -113,9 +138,10 @@ def open_request(request: RequestState, *, now: float) -> OpenRequest | None:
         call_type=request.rules.call_type,
         seat=request.rules.seat,
         phase=phase,
-        call_id=request.call_id,
-        call_seat=request.call_seat,
-        fence=request.fence,
+        call_id=talks[0].call_id if talks else None,
+        call_seat=talks[0].seat if talks else None,
+        fence=talks[0].fence if talks else 0,
+        others=talks[1:],
         spoken=request.spoken,
         waited=max(0, round((now - request.asked_at) * 1000)) if request.asked_at > request.opened_at else None,
     )

@@ -107,7 +107,6 @@ class Loan:
             return
         self._capture = capture
         self._media.lend(capture.borrower)
-        self._media.feed(capture.give)
         self._media.open(video=video)
 
     def close(self) -> None:
@@ -115,7 +114,6 @@ class Loan:
         capture, self._capture = self._capture, None
         if capture is not None:
             self._media.lend(None)
-            self._media.starve(capture.give)
             self._media.stop()
 
     async def closed(self) -> None:

@@ -256,7 +256,7 @@ class Bedside(Listener):
         def stuck(at: float) -> None:
             words = "stuck or unplugged" if wiring == "normally_closed" else "stuck"
             log.warning("x %s: %s", origin.value, words)
-            self._do(bed_events.DeviceChanged(device, words))
+            self._do(bed_events.DeviceChanged(device, words, wire.FaultKind.STUCK))
 
         def freed(at: float) -> None:
             log.info("- %s: free again", origin.value)
@@ -311,31 +311,30 @@ class Bedside(Listener):
     # -- what follows
 
     def _do(self, event: bed_events.Event) -> None:
-        request_before, call_before = self._bed.request, self._bed.call
+        request_before, calls_before = self._bed.request, dict(self._bed.calls)
         effects = self._bed.handle(event, now=time.monotonic())
         self._controlled.bed_moved()
-        self._log_moves(request_before, call_before)
+        self._log_moves(request_before, calls_before)
         if self.request_id:
             self._client.hurry()
-        if self._bed.call.state is not call_events.State.CONNECTED:
+        if not any(on.state is call_events.State.CONNECTED for on in self._bed.calls.values()):
             self._talking_since = None
         elif self._talking_since is None:
             self._talking_since = time.monotonic()
         for effect in effects:
             self._perform(effect)
 
-    def _log_moves(self, request_before: request_state.RequestState, call_before: call_state.CallState) -> None:
-        for what, name, before, after in (
-            (
-                "request",
-                (self._bed.request.request_id or request_before.request_id)[:8],
-                request_before.state,
-                self._bed.request.state,
-            ),
-            ("call", self._bed.call.call_id or call_before.call_id, call_before.state, self._bed.call.state),
-        ):
+    def _log_moves(
+        self, request_before: request_state.RequestState, calls_before: dict[str, call_state.CallState]
+    ) -> None:
+        request, calls = self._bed.request, self._bed.calls
+        if request.state is not request_before.state:
+            name = (request.request_id or request_before.request_id)[:8]
+            log.info("- request %s: %s → %s", name, request_before.state.value, request.state.value)
+        for call_id in calls_before | calls:
+            before, after = (on.get(call_id, call_state.CallState()).state for on in (calls_before, calls))
             if after is not before:
-                log.info("- %s %s: %s → %s", what, name, before.value, after.value)
+                log.info("- call %s: %s → %s", call_id, before.value, after.value)
 
     def _perform(self, effect: bed_events.Effect) -> None:
         match effect:
@@ -365,7 +364,7 @@ class Bedside(Listener):
         self._client.send(message)
 
     def _journal_changed(self, fault: str) -> None:
-        self._do(bed_events.DeviceChanged("journal", fault))
+        self._do(bed_events.DeviceChanged("journal", fault, wire.FaultKind.NOT_KEPT if fault else None))
         self._say_status(self.told)
 
     def _kept(self, kept: Kept, ago: float) -> None:

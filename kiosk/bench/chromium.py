@@ -7,6 +7,7 @@ camera; loopback is allowed for WebRTC, since everything runs on one machine.
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 import wave
@@ -91,20 +92,15 @@ def _write_tone(path: Path) -> None:
         file.writeframes((np.sin(2 * np.pi * SEAT_HZ * at) * 9000).astype(np.int16).tobytes())
 
 
-READ_CODE = """() => {
-  const video = document.getElementById('remote-video');
+READ_CODE = """(video) => {
+  video ??= document.getElementById('remote-video');
   if (!video.videoWidth) return null;
-  const canvas = document.createElement('canvas');
-  canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.drawImage(video, 0, 0);
-  const row = Math.floor(Math.floor(canvas.height / 8) / 2);
-  const pixels = context.getImageData(0, row, canvas.width, 1).data;
-  const bits = [];
-  for (let cell = 0; cell < 24; cell++) {
-    const x = Math.floor((cell + 0.5) * canvas.width / 24) * 4;
-    bits.push((pixels[x] + pixels[x + 1] + pixels[x + 2]) / 3 > 128 ? 1 : 0);
-  }
+  const cells = (window.codeCells ??= new OffscreenCanvas(24, 1).getContext('2d', { willReadFrequently: true }));
+  cells.imageSmoothingEnabled = false;  // the nearest point: a cell's middle
+  const row = Math.floor(Math.floor(video.videoHeight / 8) / 2);
+  cells.drawImage(video, 0, row, video.videoWidth, 1, 0, 0, 24, 1);
+  const points = cells.getImageData(0, 0, 24, 1).data;
+  const bits = Array.from({ length: 24 }, (_, cell) => (points[4 * cell + 1] > 128 ? 1 : 0));
   if (bits[0] !== 1 || bits[1] !== 0 || bits[22] !== 0 || bits[23] !== 1) return null;
   const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
   const counter = number(2, 18);
@@ -112,10 +108,13 @@ READ_CODE = """() => {
   for (let shift = 0; shift < 16; shift += 4) sum += (counter >> shift) & 15;
   return sum % 16 === number(18, 22) ? counter : null;
 }"""
-"""In the page: the counter in the remote picture (see :mod:`kiosk.hardware.moving_picture`), or null."""
+"""In the page: the counter in *video*, or in the remote one (:mod:`kiosk.hardware.moving_picture`); null: none."""
 
-HEAR_TONE = """async (milliseconds) => {
-  const stream = document.getElementById('remote-video').srcObject;
+
+def hear_tone(video: str = "#remote-video") -> str:
+    """In the page: the strongest tone of the sound of *video* (a CSS selector) in so many ms, as [Hz, dB]."""
+    return """async (milliseconds) => {
+  const stream = document.querySelector(VIDEO).srcObject;
   const context = new AudioContext();
   const meter = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
   new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(meter);
@@ -127,5 +126,4 @@ HEAR_TONE = """async (milliseconds) => {
   const hz = best * context.sampleRate / meter.fftSize;
   await context.close();
   return [hz, bins[best]];
-}"""
-"""In the page: the strongest tone of the remote sound, as [Hz, dB]."""
+}""".replace("VIDEO", json.dumps(video))

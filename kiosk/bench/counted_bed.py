@@ -28,7 +28,7 @@ from kiosk.bench import process
 from kiosk.errors import KioskError
 from kiosk.hardware.pins import simulated_pins
 from kiosk.hardware.simulated_finger import SimulatedFinger
-from kiosk.media.heap import keep_heaps_few, trim_heap
+from kiosk.media.heap import keep_heaps_few, leave_out_what_is_there, trim_heap
 from kiosk.media.interfaces import prepare_media
 from kiosk.settings import load, read_secret
 
@@ -126,6 +126,7 @@ async def _live(file: Path) -> None:
         "press": SimulatedFinger(pins, settings.buttons.call_pin),
         "attend": SimulatedFinger(pins, attend_pin),
     }
+    leave_out_what_is_there()
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     running = asyncio.create_task(bedside.run())

@@ -4,53 +4,58 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
 
-from kiosk.bench.chromium import page_says
+import kiosk.desk
+from kiosk.bench.chromium import READ_CODE, page_says
 
+REPEATS = Path(kiosk.desk.__file__).parent / "page" / "repeats.js"
 FROZEN_OVER_MS = 150.0
 """W3C's definition (webrtc-stats, freezeCount): a gap this much longer than the usual one."""
 
-WATCH = """async ([sdp, at]) => {
+WATCH = """async ([sdp, at, talks, repeats]) => {
   const shown = (window.shown ??= []);
   const video = document.createElement('video');
   video.autoplay = video.muted = true;
   document.body.append(video);
   const pc = new RTCPeerConnection();
   const one = (shown[at] = { pc, seen: [] });
-  const canvas = new OffscreenCanvas(24, 1);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.imageSmoothingEnabled = false;
-  const code = () => {
-    const row = Math.floor(Math.floor(video.videoHeight / 8) / 2);
-    context.drawImage(video, 0, row, video.videoWidth, 1, 0, 0, 24, 1);  // the nearest: a cell's middle
-    const pixels = context.getImageData(0, 0, 24, 1).data;
-    const bits = Array.from({ length: 24 }, (_, cell) => (pixels[4 * cell + 1] > 128 ? 1 : 0));
-    const number = (from, to) => bits.slice(from, to).reduce((sum, bit) => sum * 2 + bit, 0);
-    const counter = number(2, 18);
-    let sum = 0;
-    for (let shift = 0; shift < 16; shift += 4) sum += (counter >> shift) & 15;
-    const whole = bits[0] && !bits[1] && !bits[22] && bits[23] && sum % 16 === number(18, 22);
-    return whole ? counter : null;
-  };
+  const read = READ_CODE;
   const painted = (now) => {
-    one.seen.push([now, at === 0 ? code() : null]);
+    one.seen.push([now, at === 0 ? read(video) : null]);
     video.requestVideoFrameCallback(painted);
   };
   video.requestVideoFrameCallback(painted);
   pc.ontrack = ({ track }) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+  if (repeats) {
+    const { awaitRepeats } = await import('data:text/javascript,' + encodeURIComponent(repeats));
+    awaitRepeats(pc);
+  }
   await pc.setRemoteDescription({ type: 'offer', sdp });
+  if (talks) {
+    const context = (one.context = new AudioContext());
+    const source = new ConstantSourceNode(context, { offset: 0 });
+    const silence = new MediaStreamAudioDestinationNode(context);
+    source.connect(silence);
+    source.start();
+    for (const transceiver of pc.getTransceivers()) {
+      if (transceiver.receiver.track.kind !== 'audio') continue;
+      transceiver.direction = 'sendrecv';
+      await transceiver.sender.replaceTrack(silence.stream.getAudioTracks()[0]);
+    }
+  }
   await pc.setLocalDescription(await pc.createAnswer());
   await new Promise((done) => {
     if (pc.iceGatheringState === 'complete') done();
     pc.onicegatheringstatechange = () => pc.iceGatheringState === 'complete' && done();
   });
   return pc.localDescription.sdp;
-}"""
+}""".replace("READ_CODE", READ_CODE)
 STATS = """async () => {
   const reports = await shown[0].pc.getStats();
   for (const report of reports.values()) {
@@ -60,7 +65,11 @@ STATS = """async () => {
   }
   return {};
 }"""
-CLOSE = "() => { shown.forEach(({ pc }) => pc.close()); window.shown = []; document.body.replaceChildren(); }"
+CLOSE = """() => {
+  for (const { pc, context } of shown) { pc.close(); context?.close(); }
+  window.shown = [];
+  document.body.replaceChildren();
+}"""
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,17 @@ class Shown:
     keyframes: int
     lost: int
     codec: str
+    glass_ms: Sequence[float] = ()
+    """From each picture's filming to its first painting."""
 
 
-async def watch(page: Page, sdp: str, at: int) -> str:
-    """Show what *sdp* offers as viewer number *at*; returns the answer."""
-    return str(await page.evaluate(WATCH, [sdp, at]))
+async def watch(page: Page, sdp: str, at: int, *, talks: bool = False, awaits_repeats: bool = False) -> str:
+    """Show what *sdp* offers as viewer number *at*; returns the answer.
+
+    *talks*: it sends sound, as every seat does; *awaits_repeats*: it holds pictures back as the seat page does.
+    """
+    repeats = REPEATS.read_text(encoding="utf-8") if awaits_repeats else ""
+    return str(await page.evaluate(WATCH, [sdp, at, talks, repeats]))
 
 
 async def seen(page: Page, viewer: int = 0) -> int:
@@ -103,9 +118,21 @@ async def close(page: Page) -> None:
     await page.evaluate(CLOSE)
 
 
-async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: float) -> Shown:
-    """What was seen in the last *seconds*, since *begin* pictures were painted and Chromium counted *before*."""
+async def shown_since(
+    page: Page,
+    begin: int,
+    before: dict[str, Any],
+    seconds: float,
+    *,
+    filmed_at: Mapping[int, float],
+    delays_from_s: float = 0.0,
+) -> Shown:
+    """What was seen in the last *seconds*, since *begin* pictures were painted and Chromium counted *before*.
+
+    *filmed_at*: when the picture of each code was filmed (Unix s). Delays count *delays_from_s* later.
+    """
     painted: list[tuple[float, int | None]] = (await page.evaluate("shown[0].seen"))[max(0, begin - 1) :]
+    origin_ms = float(await page.evaluate("performance.timeOrigin"))
     after = await stats(page)
     times = [at for at, _ in painted]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -122,7 +149,20 @@ async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: f
         int(counted("keyFramesDecoded")),
         int(counted("packetsLost")),
         str(after.get("mimeType") or ""),
+        glass_to_glass(
+            [(at, code) for at, code in painted if at - painted[0][0] >= 1000 * delays_from_s],
+            {code: 1000 * at - origin_ms for code, at in filmed_at.items()},
+        ),
     )
+
+
+def glass_to_glass(painted: Sequence[tuple[float, int | None]], filmed: Mapping[int, float]) -> list[float]:
+    """How long each code that is *filmed* took until it was first *painted*; one clock, ms."""
+    first: dict[int, float] = {}
+    for at, code in painted:
+        if code is not None:
+            first.setdefault(code, at)
+    return [at - filmed[code] for code, at in first.items() if code in filmed]
 
 
 def frozen_ms(gaps: Sequence[float], seconds: float) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from kiosk.check.findings import Report
-from kiosk.settings import write_atomically
+from kiosk.files import write_atomically
 
 log = logging.getLogger(__name__)
 

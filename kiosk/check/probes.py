@@ -21,7 +21,7 @@ import ifaddr
 
 from kiosk.check.around import Clock, Disk, Interface, Ticket, skew
 from kiosk.errors import CredentialError, SettingsError
-from kiosk.settings import read_secret
+from kiosk.files import read_secret
 from kiosk.signaling.desk_login import tls_context
 from kiosk.usersig import read
 

@@ -113,7 +113,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallState(msgspec.Struct, frozen=True, kw_only=True):
-    """The call that is on. ``at_bed`` and ``at_seat``: how good its connection is at either end."""
+    """A call that is on. ``at_bed`` and ``at_seat``: how good its connection is at either end."""
 
     call_id: Name
     state: Name
@@ -146,7 +146,8 @@ class State(Told, tag="state", frozen=True, kw_only=True):
     shown: Words
     """What the patient is told."""
     request: RequestState | None = None
-    call: CallState | None = None
+    calls: tuple[CallState, ...] = ()
+    """With each seat one."""
     devices: Devices
     """What is wrong with them; empty: nothing is known to be."""
     camera: Words = ""

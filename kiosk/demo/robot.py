@@ -39,24 +39,41 @@ class Robot:
         self.peer: AnsweringPeer | None = None
 
     async def __aenter__(self) -> Robot:
-        ticket = await asyncio.to_thread(self._sign_in)
-        self._socket = await connect(self._desk_url.replace("http", "ws", 1) + "ws", proxy=None)
-        self._reader = asyncio.create_task(self._read(self._socket))
-        await self.send(
-            wire.Login(user_id=ticket["userID"], sdk_app_id=ticket["sdkAppID"], user_sig=ticket["userSig"])
-        )
-        await self.hears(wire.LoginOk)
+        await self._log_in()
         await self.send(wire.SetSeatState(state="free"))
         return self
 
     async def __aexit__(self, *raised: object) -> None:
+        await self.lose_the_desk()
+        await self.drop_call()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def lose_the_desk(self) -> None:
+        """Close the WebSocket, if it is not gone already; the media of a call go on."""
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        await self.drop_call()
-        await asyncio.gather(*self._closing, return_exceptions=True)
         if self._socket is not None:
             await self._socket.close()
+
+    async def come_back(self) -> None:
+        """Connect to the desk again, as the page does; the call of before goes on."""
+        await self.lose_the_desk()
+        await self._log_in()
+
+    async def _log_in(self) -> None:
+        ticket = await asyncio.to_thread(self._sign_in)
+        self._socket = await connect(self._desk_url.replace("http", "ws", 1) + "ws", proxy=None)
+        self._reader = asyncio.create_task(self._read(self._socket))
+        await self.send(
+            wire.Login(
+                user_id=ticket["userID"],
+                sdk_app_id=ticket["sdkAppID"],
+                user_sig=ticket["userSig"],
+                call_id=self._accepted or None,
+            )
+        )
+        await self.hears(wire.LoginOk)
 
     async def send(self, message: wire.Message) -> None:
         """Put *message* on the wire."""

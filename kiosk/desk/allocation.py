@@ -39,6 +39,11 @@ Rule 8. A seat may call a bed (``seat_calls.py``). Where nobody has asked, that 
 makes for it, waits for nothing, is never escalated, and goes with its lease; a press in the talk makes it the
 patient's. A request that was answered stays so while its bed is called again.
 
+Rule 9. A seat in a talk may ask a free one in (``group_calls.py``), up to four in all. Each has a lease of its own;
+none is the main one. The request is talking until the last of them has gone, whose way decides where it goes. A
+seat that was asked and does not come has declined nothing, and nobody else is asked for it. When the last talk
+ends, nobody is rung for it any more.
+
 Seats                                             Requests
 =========  =====================================  ========  ====================================
 state      leaves by                              state     leaves by
@@ -59,7 +64,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kiosk.desk import beds, calls, seat_calls, seats
+from kiosk.desk import beds, calls, group_calls, seat_calls, seats
 from kiosk.desk.allocation_events import (
     AllBusy,
     BoardChanged,
@@ -266,6 +271,11 @@ _FROM_SEAT: dict[type[wire.Message], Callable[[Books, str, Any], None]] = {
     wire.TakeRequest: seats.take_request,
     wire.CallBed: seat_calls.call_bed,
     wire.FindBeds: seat_calls.find_beds,
+    wire.FindSeats: group_calls.find_seats,
+    wire.AddSeat: group_calls.add_seat,
+    wire.MemberOffer: group_calls.between_members,
+    wire.MemberAnswer: group_calls.between_members,
+    wire.MemberCandidate: group_calls.between_members,
     wire.Answer: calls.pass_on,
     wire.MediaStalled: calls.pass_on,
     wire.Accept: calls.accept,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from kiosk.desk import escalation
+from kiosk.desk import escalation, members
 from kiosk.desk.allocation_events import StartTimer, Tell, Timer
 from kiosk.desk.books import REQUEST, Books
 from kiosk.desk.escalation import UNANSWERED
@@ -62,9 +62,8 @@ def tell_alarm(books: Books, user_id: str) -> None:
 
 
 def give_back(books: Books, held: Request) -> None:
-    lease = books.ledger.leases.get(held.call_id or "")
-    if lease is not None:
-        books.end(lease, EndReason.BED_LOST)
+    if held.calls:
+        books.end_all(held, EndReason.BED_LOST)
         if held.by_seat:
             return
         held = books.ledger.requests[held.told.request_id]
@@ -79,10 +78,8 @@ def give_back(books: Books, held: Request) -> None:
 
 def merged(books: Books, older: Request, told: wire.OpenRequest) -> Request:
     """One bed, one request: a new one inherits age, urgency and speech of the one its kiosk forgot."""
-    lease = books.ledger.leases.get(older.call_id or "")
-    if lease is not None:
-        books.end(lease, EndReason.BED_LOST)
-        older = books.ledger.requests[older.told.request_id]
+    books.end_all(older, EndReason.BED_LOST)
+    older = books.ledger.requests[older.told.request_id]
     books.drop(older, reason="merged")
     told = msgspec.structs.replace(
         told,
@@ -124,9 +121,8 @@ def let_caller_go(books: Books, request: Request) -> None:
 
 def answered(books: Books, request: Request) -> None:
     """The bed says that a nurse has spoken with the patient; who was chosen meanwhile need not ring."""
-    lease = books.ledger.leases.get(request.call_id or "")
-    if lease is not None and lease.state is not LeaseState.TALKING and not lease.by_seat:
-        books.end(lease, EndReason.CANCELLED)
+    if request.state is RequestState.RINGING:
+        books.end_all(request, EndReason.CANCELLED)
     request = books.ledger.requests[request.told.request_id]
     if "settle" in REQUEST[request.state]:
         books.move_request(request, "settle")
@@ -141,8 +137,7 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
     group = books.ledger.beds[user_id].info.group
     older = books.ledger.request_of(user_id)
     if held is None and older is not None and older.by_seat:
-        lease = books.ledger.leases[older.call_id or ""]
-        books.end(lease, EndReason.BED_LOST if lease.state is LeaseState.TALKING else EndReason.LINE_BUSY)
+        books.end_all(older, EndReason.BED_LOST, ringing=EndReason.LINE_BUSY)
         older = None
     if held is None and older is not None:
         held = merged(books, older, told)
@@ -162,50 +157,66 @@ def take(books: Books, user_id: str, told: wire.OpenRequest) -> bool:
 def reconcile(books: Books, request: Request) -> None:
     """Bring the desk's view to where the kiosk's snapshot says it is."""
     told = request.told
-    lease = books.ledger.leases.get(request.call_id or "")
+    leases = books.ledger.leases_of(request)
     if told.phase is Phase.TALKING and told.call_id is not None:
-        if lease is None or lease.call_id != told.call_id:
-            resume(books, request)
-    elif told.phase is Phase.ANSWERED and lease is not None and lease.state is LeaseState.TALKING:
-        books.end(lease, EndReason.HANGUP)
+        talks = (wire.Talk(call_id=told.call_id, seat=told.call_seat or "", fence=told.fence), *told.others)
+        reconcile_talks(books, told.request_id, talks)
+    elif told.phase is Phase.ANSWERED and any(lease.state is LeaseState.TALKING for lease in leases):
+        books.end_all(request, EndReason.HANGUP)
     elif told.phase is Phase.ANSWERED:
         answered(books, request)
-    elif lease is not None:
-        books.end(lease, EndReason.BED_LOST)
+    elif leases:
+        books.end_all(request, EndReason.BED_LOST)
     elif "ask" in REQUEST[request.state]:
         books.move_request(request, "ask", declined=frozenset())
 
 
-def resume(books: Books, request: Request) -> None:
+def reconcile_talks(books: Books, request_id: str, talks: tuple[wire.Talk, ...]) -> None:
+    """Resume the talks that we do not know, and end those that the bed does not: it is the truth about them."""
+    for talk in talks:
+        if talk.call_id not in books.ledger.requests[request_id].calls:
+            resume(books, books.ledger.requests[request_id], talk)
+    named = {talk.call_id for talk in talks}
+    for lease in books.ledger.leases_of(books.ledger.requests[request_id]):
+        if lease.call_id not in named:
+            books.end(lease, EndReason.BED_LOST)
+    request = books.ledger.requests.get(request_id)
+    if request is not None and request.by_seat and not request.calls:
+        books.drop(request, reason=EndReason.SEAT_LOST.value)
+    elif request is not None:
+        books.effects += members.told(books.ledger, request)
+
+
+def resume(books: Books, request: Request, talk: wire.Talk) -> None:
     """The kiosk talks, and we do not know of it: we were restarted, or gave the seat up too early."""
-    told = request.told
-    assert told.call_id is not None
-    seat = books.ledger.seats.get(told.call_seat or "")
-    in_it = seat is None or not seat.connected or seat.page_call_id == told.call_id
-    taken = books.ledger.lease_of_seat(told.call_seat or "") is not None or told.call_id in books.ledger.leases
-    is_a_bed = told.call_seat in books.ledger.beds
-    if not told.call_seat or is_a_bed or taken or not in_it or "resume" not in REQUEST[request.state]:
+    seat = books.ledger.seats.get(talk.seat)
+    in_it = seat is None or not seat.connected or seat.page_call_id == talk.call_id
+    taken = books.ledger.lease_of_seat(talk.seat) is not None or talk.call_id in books.ledger.leases
+    may = request.state is RequestState.TALKING or "resume" in REQUEST[request.state]
+    if not talk.seat or talk.seat in books.ledger.beds or taken or not in_it or not may:
         reason = EndReason.HANGUP if request.state is RequestState.ANSWERED else EndReason.SEAT_LOST
-        books.effects.append(Tell(request.bed, wire.CallEnded(call_id=told.call_id, reason=reason)))
-        if request.by_seat:
-            books.drop(request, reason=reason.value)
+        books.effects.append(Tell(request.bed, wire.CallEnded(call_id=talk.call_id, reason=reason)))
         return
-    books.fence = max(books.fence, told.fence)
+    books.fence = max(books.fence, talk.fence)
     lease = Lease(
-        told.call_id,
-        told.fence,
-        told.request_id,
-        told.call_seat,
+        talk.call_id,
+        talk.fence,
+        request.told.request_id,
+        talk.seat,
         request.bed,
         state=LeaseState.TALKING,
         talking_since=books.now,
     )
     books.keep_lease(lease)
-    books.move_request(request, "resume", call=Call(lease), call_id=told.call_id)
-    if seat is not None and seat.connected:
-        books.move_seat(seat.user_id, "resume", call_id=told.call_id)
+    calls = (*request.calls, talk.call_id)
+    if request.state is RequestState.TALKING:
+        books.keep(replace(request, calls=calls), call=Call(lease))
     else:
-        books.effects.append(StartTimer(Timer("grace", told.call_seat), books.rules.resume_s))
+        books.move_request(request, "resume", call=Call(lease), calls=calls)
+    if seat is not None and seat.connected:
+        books.move_seat(seat.user_id, "resume", call_id=talk.call_id)
+    else:
+        books.effects.append(StartTimer(Timer("grace", talk.seat), books.rules.resume_s))
 
 
 def close_by_bed(books: Books, user_id: str, message: wire.CloseRequest) -> None:
@@ -218,10 +229,7 @@ def close_by_bed(books: Books, user_id: str, message: wire.CloseRequest) -> None
 
 
 def close(books: Books, request: Request, reason: wire.CloseReason) -> None:
-    lease = books.ledger.leases.get(request.call_id or "")
-    if lease is not None:
-        talking = lease.state is LeaseState.TALKING
-        books.end(lease, EndReason.HANGUP if talking else EndReason.CANCELLED)
+    books.end_all(request, EndReason.HANGUP, ringing=EndReason.CANCELLED)
     if not request.by_seat:  # that is gone with its lease
         books.drop(books.ledger.requests[request.told.request_id], reason=reason.value)
     closed = wire.RequestClosed(request_id=request.told.request_id, reason=reason)

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from kiosk.desk import escalation
+from kiosk.desk import escalation, members
 from kiosk.desk.allocation_events import Effect, Noted, StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.ledger import Bed, Lease, LeaseState, Ledger, Request, RequestState, Rules, Seat
-from kiosk.desk.timeline import NO_CALL, Call, Change, Happened, entry, link_changed, rang
+from kiosk.desk.timeline import NO_CALL, Call, Change, entry, lease_changed, link_changed
 from kiosk.errors import LocalProtocolError
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, EndReason, ErrorCode, SeatState
@@ -120,10 +120,13 @@ class Books:
     def keep_lease(self, lease: Lease) -> None:
         before = self.ledger.leases.get(lease.call_id)
         self.ledger.leases[lease.call_id] = lease
-        if before is not None and rang(before, lease) and not lease.by_seat:
-            request = self.ledger.requests[lease.request_id]
+        if before is None:
+            return
+        request = self.ledger.requests[lease.request_id]
+        happened = lease_changed(before, lease, request)
+        if happened is not None:
             bed = self.ledger.beds[request.bed]
-            self.effects.append(Noted(entry(Happened.RANG, request, bed, self.now, Call(lease))))
+            self.effects.append(Noted(entry(happened, request, bed, self.now, Call(lease))))
 
     def keep_bed(self, bed: Bed) -> None:
         before = self.ledger.beds.get(bed.user_id)
@@ -142,13 +145,19 @@ class Books:
 
     def grant(self, request: Request, seat: Seat, *, taken: bool = False) -> Lease:
         lease = self._lease(request, seat, "take" if taken else "reserve", taken=taken)
-        self.move_request(request, "reserve", call=Call(lease), call_id=lease.call_id)
+        self.move_request(request, "reserve", call=Call(lease), calls=(lease.call_id,))
+        return lease
+
+    def grant_to_guest(self, request: Request, seat: Seat, *, asked_by: str) -> Lease:
+        """*seat* is asked into the talk of *request*, which stays one."""
+        lease = self._lease(request, seat, "reserve")
+        self.keep(replace(request, calls=(*request.calls, lease.call_id)), call=Call(lease, asked_by))
         return lease
 
     def grant_to_caller(self, request: Request, seat: Seat, *, call_type: CallType) -> Lease:
         """*seat* calls the bed; the request, which nobody waits for, stays as it is until the bed answers."""
         lease = self._lease(request, seat, "take", by_seat=True, call_type=call_type)
-        self.keep(replace(request, call_id=lease.call_id), call=Call(lease))
+        self.keep(replace(request, calls=(lease.call_id,)), call=Call(lease))
         return lease
 
     def _lease(self, request: Request, seat: Seat, signal: str, **how: Any) -> Lease:
@@ -162,8 +171,25 @@ class Books:
         return lease
 
     def end(self, lease: Lease, reason: EndReason, *, spoken: bool = False, seat_lost: bool = False) -> None:
-        """End *lease*: seat and request go where the tables say; both ends are told."""
-        del self.ledger.leases[lease.call_id]
+        """End *lease*: seat and request go where the tables say; both ends are told.
+
+        While another seat talks, the request stays with it. When the last one goes, nobody is rung for it any more.
+        """
+        request = self.ledger.requests[lease.request_id]
+        others = [other for other in self.ledger.leases_of(request) if other is not lease]
+        if not any(other.state is LeaseState.TALKING for other in others):
+            for guest in others:
+                self.end(guest, EndReason.CANCELLED)
+        self._end(lease, reason, spoken=spoken)
+        self.free_seat(lease, lost=seat_lost)
+
+    def end_all(self, request: Request, reason: EndReason, *, ringing: EndReason | None = None) -> None:
+        """End all leases of *request*, those that are not accepted yet first and with the reason *ringing*."""
+        for lease in sorted(self.ledger.leases_of(request), key=lambda lease: lease.state is LeaseState.TALKING):
+            talking = lease.state is LeaseState.TALKING
+            self.end(lease, reason if talking or ringing is None else ringing)
+
+    def _end(self, lease: Lease, reason: EndReason, *, spoken: bool) -> None:
         self.effects += [StopTimer(Timer("invite", lease.call_id)), StopTimer(Timer("ring", lease.call_id))]
         talking = lease.state is LeaseState.TALKING
         duration = round((self.now - lease.talking_since) * 1000) if talking else 0
@@ -171,22 +197,27 @@ class Books:
         call = Call(lease, reason.value, ended.duration)
         self.effects += [Tell(lease.bed, ended), Tell(lease.seat, ended)]
         request = self.ledger.requests[lease.request_id]
+        staying = tuple(call_id for call_id in request.calls if call_id != lease.call_id)
+        del self.ledger.leases[lease.call_id]
         if spoken:
             request = replace(request, told=msgspec.structs.replace(request.told, spoken=True))
-        if request.external or request.by_seat:
+        if staying:
+            self.keep(replace(request, calls=staying), call=call)
+            left = wire.LeftMember(user_id=lease.seat, reason=reason)
+            self.effects += members.told(self.ledger, self.ledger.requests[lease.request_id], left=left)
+        elif request.external or request.by_seat:
             self.drop(request, reason=reason.value, call=call)
             if self.ledger.beds[request.bed].external:
                 del self.ledger.beds[request.bed]
         elif lease.by_seat and not talking:
-            self.keep(replace(request, call_id=None), call=call)
+            self.keep(replace(request, calls=()), call=call)
         elif talking and reason is EndReason.HANGUP:
-            self.move_request(request, "hang_up", call=call, call_id=None, declined=frozenset())
+            self.move_request(request, "hang_up", call=call, calls=(), declined=frozenset())
         else:
             # Whose call gave way, and the seat of a bed that was lost, has declined nothing.
             declined = request.declined if reason in GAVE_WAY else request.declined | {lease.seat}
             signal = "break" if talking else "release"
-            self.move_request(request, signal, call=call, call_id=None, declined=declined)
-        self.free_seat(lease, lost=seat_lost)
+            self.move_request(request, signal, call=call, calls=(), declined=declined)
 
     def free_seat(self, lease: Lease, *, lost: bool) -> None:
         seat = self.ledger.seats.get(lease.seat)
@@ -198,7 +229,7 @@ class Books:
         elif seat.state is SeatState.RINGING:
             self.move_seat(seat.user_id, _RELEASE[seat.chosen], call_id=None)
         else:
-            self.move_seat(seat.user_id, "end", call_id=None)
+            self.move_seat(seat.user_id, "end", call_id=None, page_call_id=None)
             if self.rules.wrap_up_s:
                 self.effects.append(StartTimer(Timer("wrap_up", seat.user_id), self.rules.wrap_up_s))
             else:

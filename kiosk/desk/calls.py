@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kiosk.desk import members
 from kiosk.desk.allocation_events import Noted, StartTimer, StopTimer, Tell, Timer
 from kiosk.desk.books import Books
-from kiosk.desk.ledger import Lease, LeaseState, Request, Seat
+from kiosk.desk.ledger import Lease, LeaseState, Request, RequestState, Seat
 from kiosk.desk.timeline import Call, Happened, entry
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
@@ -26,15 +27,25 @@ def held_lease(books: Books, user_id: str, call_id: str) -> Lease | None:
 
 def allocate(books: Books, request: Request, seat: Seat, *, taken: bool = False) -> None:
     """Reserve *seat* for *request* and let its kiosk invite; *taken*: a person at the seat has asked for it."""
-    lease = books.grant(request, seat, taken=taken)
+    _tell_allocated(books, books.grant(request, seat, taken=taken), seat)
+
+
+def ask_in(books: Books, request: Request, seat: Seat, *, asked_by: str) -> None:
+    """Reserve *seat* for the talk of *request*, and let its kiosk invite it as well."""
+    _tell_allocated(books, books.grant_to_guest(request, seat, asked_by=asked_by), seat, joins=True)
+    books.effects += members.told(books.ledger, books.ledger.requests[request.told.request_id])
+
+
+def _tell_allocated(books: Books, lease: Lease, seat: Seat, *, joins: bool = False) -> None:
     allocated = wire.Allocated(
         request_id=lease.request_id,
         call_id=lease.call_id,
         fence=lease.fence,
         seat=seat.user_id,
         seat_name=seat.name,
+        joins=joins,
     )
-    books.effects.append(Tell(request.bed, allocated))
+    books.effects.append(Tell(lease.bed, allocated))
     books.effects.append(StartTimer(Timer("invite", lease.call_id), books.rules.invite_s))
 
 
@@ -60,7 +71,7 @@ def invite(books: Books, user_id: str, message: wire.Invite) -> None:
     if lease.state is not LeaseState.RESERVED:
         books.refuse(user_id, ErrorCode.OUT_OF_ORDER, "this call was invited already", call_id=message.call_id)
         return
-    books.keep_lease(replace(lease, state=LeaseState.RINGING))
+    books.keep_lease(replace(lease, state=LeaseState.RINGING, call_type=message.call_type))
     request = books.ledger.requests[lease.request_id]
     incoming = wire.IncomingCall(
         call_id=lease.call_id,
@@ -68,6 +79,7 @@ def invite(books: Books, user_id: str, message: wire.Invite) -> None:
         call_type=message.call_type,
         sdp=message.sdp,
         ring_timeout_ms=round(books.rules.ring_s * 1000),
+        members=members.members(books.ledger, request, but=lease.seat),
     )
     books.effects += [
         Tell(lease.seat, incoming),
@@ -90,15 +102,18 @@ def accept(books: Books, user_id: str, message: wire.Accept) -> None:
         return
     books.keep_lease(replace(lease, state=LeaseState.TALKING, talking_since=books.now))
     request = books.ledger.requests[lease.request_id]
-    books.move_request(request, "called" if lease.by_seat else "accept", call=Call(lease))
+    joins = request.state is RequestState.TALKING
+    if not joins:
+        books.move_request(request, "called" if lease.by_seat else "accept", call=Call(lease))
     books.move_seat(user_id, "accept")
-    call_type = min(message.call_type, lease.call_type if lease.by_seat else request.told.call_type)
-    accepted = wire.Accepted(call_id=lease.call_id, call_type=call_type)
+    accepted = wire.Accepted(call_id=lease.call_id, call_type=min(message.call_type, lease.call_type))
     books.effects += [
         Tell(lease.bed, accepted),
         Tell(lease.seat, accepted),
         StopTimer(Timer("ring", lease.call_id)),
     ]
+    if joins:
+        books.effects += members.told(books.ledger, request)
 
 
 def reject(books: Books, user_id: str, message: wire.Reject) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kiosk.errors import SettingsError
-from kiosk.settings import write_atomically, write_secret
+from kiosk.files import write_atomically, write_secret
 
 log = logging.getLogger(__name__)
 

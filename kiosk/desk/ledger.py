@@ -103,7 +103,7 @@ class Seat:
     call_id: str | None = None
     connected: bool = False
     page_call_id: str | None = None
-    """The call its page said it was in when it signed in."""
+    """The call its page said it was in when it signed in, until that has ended."""
     chosen: SeatState = SeatState.FREE
     """Where it returns after a call: a seat that took an overdue request while it rested goes on resting."""
 
@@ -135,7 +135,8 @@ class Request:
     opened_at: float
     state: RequestState = RequestState.WAITING
     declined: frozenset[str] = frozenset()
-    call_id: str | None = None
+    calls: tuple[str, ...] = ()
+    """Its leases by their ``call_id``, the oldest first; several when seats have joined the talk."""
     told_place: int = 0
     """The queue place its bed was told last; 0 = none."""
     round_due: bool = False
@@ -150,6 +151,11 @@ class Request:
     """How often it has sounded at all seats since it is overdue."""
     backup: str = ""
     """The group that helps its own by now."""
+
+    @property
+    def call_id(self) -> str | None:
+        """Its oldest call."""
+        return self.calls[0] if self.calls else None
 
     @property
     def by_seat(self) -> bool:
@@ -183,7 +189,7 @@ class Lease:
     by_seat: bool = False
     """The seat calls the bed: while it rings there, its request stays answered."""
     call_type: CallType = CallType.VIDEO
-    """``by_seat``: what the person asked for."""
+    """What the person asked for who called the bed; then what the bed invites to."""
 
 
 @dataclass
@@ -204,6 +210,15 @@ class Ledger:
     def lease_of_seat(self, user_id: str) -> Lease | None:
         """The lease that binds seat *user_id*, if any."""
         return next((lease for lease in self.leases.values() if lease.seat == user_id), None)
+
+    def leases_of(self, request: Request) -> list[Lease]:
+        """The leases of *request*, the oldest first."""
+        return [self.leases[call_id] for call_id in request.calls]
+
+    def is_needed(self, user_id: str) -> bool:
+        """Whether *user_id* is a seat or a bed in a call, or a bed that has asked."""
+        in_a_call = any(user_id in (lease.seat, lease.bed) for lease in self.leases.values())
+        return in_a_call or self.request_of(user_id) is not None
 
     def waiting(self, groups: frozenset[str]) -> list[Request]:
         """Requests of *groups* that no seat rings for, most urgent and oldest first."""
@@ -248,7 +263,8 @@ class Ledger:
     def view_request(self, request: Request, *, now: float, rules: Rules) -> RequestView:
         """The line of a seat's board for *request*."""
         bed = self.beds[request.bed]
-        lease = self.leases.get(request.call_id or "")
+        leases = self.leases_of(request)
+        lease = min(leases, key=lambda lease: lease.state is not LeaseState.TALKING, default=None)
         return RequestView(
             request_id=request.told.request_id,
             bed_user=request.bed,

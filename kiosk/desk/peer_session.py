@@ -38,6 +38,9 @@ SILENT_GOODBYE_S = 0.5
 MAX_BAD_MESSAGES = 20
 """Bad messages a connection may send in all before it is closed for abuse (design §8)."""
 CLOSE_FAULT = 1011
+EXPIRED = wire.Fault(
+    code=ErrorCode.SIG_EXPIRED, message="the UserSig has expired meanwhile: get a new one", field="user_sig"
+)
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,13 @@ class DeskParts:
 
 
 class PeerSession:
-    """One logged-in WebSocket: a reader, a writer and the heartbeat."""
+    """One logged-in WebSocket: a reader, a writer and the heartbeat.
 
-    def __init__(self, parts: DeskParts, websocket: WebSocket, login: wire.Login) -> None:
+    The UserSig of *login* runs out in *lives_s*. Then the connection ends; while there is a call, or the bed's
+    request is open, it does not.
+    """
+
+    def __init__(self, parts: DeskParts, websocket: WebSocket, login: wire.Login, *, lives_s: float) -> None:
         self._parts = parts
         self._websocket = websocket
         self._login = login
@@ -64,6 +71,7 @@ class PeerSession:
         self._closing = ""
         self._goodbye_s = float(peer.SHUTDOWN_TIMEOUT_S)
         self._connection = Connection(login.user_id, self._close)
+        self._expires_at = time.monotonic() + lives_s
         self._unanswered = 0
         self._bad = 0
         self._tasks: list[asyncio.Task[None]] = []
@@ -180,5 +188,12 @@ class PeerSession:
                 self._goodbye_s = SILENT_GOODBYE_S
                 self._close("silent")
                 return
+            if self._has_expired():
+                log.warning("x the UserSig of %s has expired, closing", self._login.user_id)
+                self._connection.dismiss(EXPIRED, EXPIRED.code.value)
+                return
             self._unanswered += 1
             self._connection.send(wire.Ping())
+
+    def _has_expired(self) -> bool:
+        return time.monotonic() >= self._expires_at and not self._parts.relay.needs(self._login.user_id)

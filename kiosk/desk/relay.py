@@ -104,6 +104,10 @@ class Relay:
         """Whether *user_id* has a connection."""
         return user_id in self._connections
 
+    def needs(self, user_id: str) -> bool:
+        """Whether *user_id* is in a call, or has asked for one."""
+        return self.allocation.ledger.is_needed(user_id)
+
     def leave(self, connection: Connection) -> None:
         """The connection is gone; nothing happens if a newer one has taken over."""
         if self._connections.get(connection.user_id) is connection:

@@ -79,15 +79,19 @@ def _call(books: Books, seat: Seat, request: Request, message: wire.CallBed) -> 
 
 def find_beds(books: Books, user_id: str, message: wire.FindBeds) -> None:
     """Which of the beds it may call a person means, by words of their places."""
-    words = message.text.casefold().split()
     found = sorted(
         (bed.place, bed.user_id)
         for bed in _callable(books, books.ledger.seats[user_id])
-        if all(word in f"{bed.place} {bed.user_id}".casefold() for word in words)
+        if has_words(f"{bed.place} {bed.user_id}", message.text)
     )
     beds = tuple(_view(books, books.ledger.beds[bed_user]) for _, bed_user in found[:MAX_FOUND])
     more = max(0, len(found) - MAX_FOUND)
     books.effects.append(Tell(user_id, wire.Beds(text=message.text, beds=beds, more=more)))
+
+
+def has_words(place_or_name: str, wanted: str) -> bool:
+    """Whether every word that a person typed is in *place_or_name*."""
+    return all(word in place_or_name.casefold() for word in wanted.casefold().split())
 
 
 def _callable(books: Books, seat: Seat) -> list[Bed]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kiosk.desk import members
 from kiosk.desk.allocation_events import SeatArrived, StartTimer, StopTimer, Timer
 from kiosk.desk.beds import close
 from kiosk.desk.books import SEAT, Books
@@ -35,6 +36,8 @@ def arrived(books: Books, event: SeatArrived) -> None:
         books.move_seat(event.user_id, "sign_in")
     elif seat.state is not SeatState.BUSY:
         books.move_seat(event.user_id, "resume", call_id=event.call_id)
+    if resumes and lease is not None:  # somebody may have come or gone while the page was away
+        books.effects.append(members.told_to(books.ledger, lease))
 
 
 def left(books: Books, seat: Seat) -> None:

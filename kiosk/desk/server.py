@@ -229,14 +229,16 @@ class DeskServer:
     async def _websocket(self, websocket: WebSocket) -> None:
         try:
             await websocket.accept()
-            login = await self._login(websocket)
-            if login is not None:
+            admitted = await self._login(websocket)
+            if admitted is not None:
+                login, lives_s = admitted
                 parts = DeskParts(self.settings, self.registry, self.relay, self.auditor, self.writers, self._mint)
-                await PeerSession(parts, websocket, login).run()
+                await PeerSession(parts, websocket, login, lives_s=lives_s).run()
         except (WebSocketDisconnect, OSError):
             pass  # it left while we were greeting it
 
-    async def _login(self, websocket: WebSocket) -> wire.Login | None:
+    async def _login(self, websocket: WebSocket) -> tuple[wire.Login, float] | None:
+        """Who has come, and the seconds that the UserSig has left; None: refused, and told so."""
         who = ""
         text: str | bytes = ""
         try:
@@ -245,7 +247,7 @@ class DeskServer:
             if not isinstance(login, wire.Login):
                 raise BadMessage(ErrorCode.OUT_OF_ORDER, "the first message must be 'login'", field="type")
             who = login.user_id
-            self._admit(login)
+            lives_s = self._admit(login)
         except _MakesRoom:
             await peer.end(websocket, CLOSE_TRY_LATER, "too many connections without a login")
             return None
@@ -256,7 +258,7 @@ class DeskServer:
         except BadMessage as error:
             fault = wire.Fault(code=ErrorCode(error.code), message=str(error), field=error.field)
         else:
-            return login
+            return login, lives_s
         address = peer.address_of(websocket)
         self.auditor.refused(who, address, fault.code.value)
         who = who or "somebody"
@@ -287,14 +289,16 @@ class DeskServer:
             if not oldest.expired():
                 oldest.reschedule(now)
 
-    def _admit(self, login: wire.Login) -> None:
+    def _admit(self, login: wire.Login) -> float:
         if login.version != wire.PROTOCOL_VERSION:
             raise BadMessage(
                 ErrorCode.VERSION, f"this desk speaks version {wire.PROTOCOL_VERSION}", field="version"
             )
-        self.registry.verify(login.user_id, login.sdk_app_id, login.user_sig, now=int(time.time()))
+        now = int(time.time())
+        claims = self.registry.verify(login.user_id, login.sdk_app_id, login.user_sig, now=now)
         if self.relay.is_connected(login.user_id) and not login.takeover:
             raise BadMessage(ErrorCode.NOT_ALLOWED, "this user is signed in elsewhere", field="takeover")
+        return claims.expires_at - now
 
 
 class _MakesRoom(Exception):

@@ -54,6 +54,11 @@ class Happened(enum.StrEnum):
     """Of no request: what was open before is told anew by its beds."""
     CALLED = "called"
     """A seat calls the bed; ``rang`` then says that light and sound were on there."""
+    ASKED = "asked"
+    """A seat in the talk, which ``reason`` names, asks this one in; ``rang`` then says that it rings."""
+    JOINED = "joined"
+    LEFT = "left"
+    """This seat was asked and did not come, or has gone; the talk goes on. ``reason`` is the wire's."""
     MISSING = "missing"
     """Of no request: so many entries (``count``) could not be kept."""
 
@@ -155,6 +160,8 @@ class Change:
             yield self._entry(MOVED[before.state, after.state], after)
         elif after.state is RequestState.ANSWERED and after.call_id != before.call_id:
             yield self._entry(Happened.CALLED if after.call_id else Happened.NOT_TAKEN, after)
+        elif after.state is RequestState.TALKING and after.calls != before.calls:
+            yield self._entry(self._of_a_member(before, after), after)
         for stage, (happened, reason) in _STAGES.items():
             if before.stage < stage <= after.stage and (stage is not Stage.BACKUP or after.backup):
                 yield entry(happened, after, self.bed, self.now, Call(reason=reason))
@@ -162,6 +169,12 @@ class Change:
             yield self._entry(Happened.ALERTED, after)
         if after.told_place and after.told_place != before.told_place:
             yield self._entry(Happened.QUEUED, after)
+
+    def _of_a_member(self, before: Request, after: Request) -> Happened:
+        if len(after.calls) < len(before.calls):
+            return Happened.LEFT
+        assert self.call.lease is not None, "a call that is new is told with its lease"
+        return Happened.RESUMED if self.call.lease.state is LeaseState.TALKING else Happened.ASKED
 
     def _entry(self, what: Happened, request: Request) -> Entry:
         return entry(what, request, self.bed, self.now, self.call)
@@ -189,9 +202,13 @@ def entry(what: Happened, request: Request, bed: Bed, now: float, call: Call = N
     )
 
 
-def rang(before: Lease, after: Lease) -> bool:
-    """Whether this change of a lease is the moment its seat began to ring."""
-    return before.state is LeaseState.RESERVED and after.state is LeaseState.RINGING
+def lease_changed(before: Lease, after: Lease, request: Request) -> Happened | None:
+    """What the change of a lease is to its request: the seat begins to ring, or comes into a talk that is on."""
+    if before.state is LeaseState.RESERVED and after.state is LeaseState.RINGING and not after.by_seat:
+        return Happened.RANG
+    if before.state is not after.state and request.state is RequestState.TALKING:
+        return Happened.JOINED
+    return None
 
 
 def link_changed(before: Bed | None, after: Bed) -> Happened | None:

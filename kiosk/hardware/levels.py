@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOOR_DBFS = -96.0
+FULL_SCALE = 32768
 
 
 def rms_dbfs(block: NDArray[np.int16]) -> float:
     """The root mean square of *block* in dB below a full-scale square wave; at least ``FLOOR_DBFS``."""
     if not len(block):
         return FLOOR_DBFS
-    power = float(np.mean(np.square(block.astype(np.float64) / 32768)))
+    samples = block.astype(np.float64)
+    power = float(samples @ samples) / len(samples) / FULL_SCALE**2
     return max(FLOOR_DBFS, 10 * float(np.log10(power))) if power > 0 else FLOOR_DBFS
 
 

@@ -15,6 +15,8 @@ from kiosk.hardware.camera_v4l2 import V4l2Camera, find_v4l2_camera
 from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture
 from kiosk.hardware.room import RoomMicrophone
+from kiosk.hardware.simulated_h264 import Board
+from kiosk.hardware.simulated_picamera2 import SimulatedLibrary
 from kiosk.hardware.speaker import AlsaSpeaker, SimulatedSpeaker, Speaker
 
 SWITCHED_OFF = "switched off in the settings"
@@ -28,8 +30,11 @@ def select_camera(wanted: settings.Video) -> tuple[Camera | None, str]:
         return None, SWITCHED_OFF
     if wanted.camera == "test":
         return MovingPicture(width=width, height=height, fps=fps), ""
+    if wanted.camera == "test-h264":
+        library = SimulatedLibrary(Board())
+        return Picamera2Camera(width=width, height=height, fps=fps, rotation=wanted.rotation, library=library), ""
     if wanted.camera == "picamera2" or (wanted.camera == "auto" and _pi_camera_is_there()):
-        return Picamera2Camera(width=width, height=height, fps=fps), ""
+        return Picamera2Camera(width=width, height=height, fps=fps, rotation=wanted.rotation), ""
     if wanted.camera != "auto":
         return V4l2Camera(wanted.camera, width=width, height=height, fps=fps), ""
     device = find_v4l2_camera()

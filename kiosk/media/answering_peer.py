@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from kiosk.hardware.levels import rms_dbfs
 from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture, read_code
-from kiosk.media.session import AUDIBLE_DBFS, mono
+from kiosk.media.opus_decoder import mono
+from kiosk.media.session import AUDIBLE_DBFS
 from kiosk.media.tracks import Gate, GatedAudioTrack, GatedVideoTrack
 
 KEPT_S = 2
@@ -98,7 +99,10 @@ class AnsweringPeer:
     async def _listen(self, track: MediaStreamTrack) -> None:
         try:
             while True:
-                sound = mono(await track.recv())
+                frame = await track.recv()
+                if not isinstance(frame, av.AudioFrame):
+                    continue
+                sound = mono(frame)
                 self.heard_anything.set()
                 if self.first_audio_at is None:
                     if rms_dbfs(sound) < AUDIBLE_DBFS:

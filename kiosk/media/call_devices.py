@@ -2,13 +2,15 @@
 failed comes back.
 
 Everything runs on the event loop's thread; devices are opened and closed on threads, since a driver may take a
-second. One device is never opened before its last closing has ended: a call may follow another at once. What is
-captured goes to whichever connection was routed last, so that a rebuilt one goes on with the same open devices.
+second. One device is never opened before its last closing has ended: a call may follow another at once. All
+connections share them: what is heard here goes to all who listen (``voice``), what they send is mixed (``mix``). So
+a rebuilt connection goes on with the same open devices, and nobody joins or leaves to the harm of another.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +23,10 @@ from kiosk.hardware.microphone import Microphone
 from kiosk.hardware.sound import Block, OnBlock, OnFault
 from kiosk.hardware.speaker import Source, Speaker
 from kiosk.media.call_sound import CallSound
+from kiosk.media.speaker_mix import SpeakerMix
+from kiosk.media.stages import Stage, Took, nobody
+from kiosk.media.voice_source import VoiceSource
+from kiosk.signaling.messages import FaultKind
 
 REOPEN_S = 2.0
 """Between two tries to open a device that failed: a replugged USB device needs about one to be there."""
@@ -43,6 +49,7 @@ class DeviceFault:
 
     device: Device
     words: str
+    kind: FaultKind
 
 
 DeviceEvent = DeviceOpened | DeviceFault
@@ -51,15 +58,19 @@ DeviceEvent = DeviceOpened | DeviceFault
 @dataclass(frozen=True)
 class Borrower:
     """Who has the devices in place of a call: gets pictures and sound as they come from them, before echo control,
-    on the devices' threads, and what becomes of them, on the loop."""
+    and *gives* what the speaker plays, on the devices' threads; is *told* what becomes of them, on the loop."""
 
     picture: OnFrame
     sound: OnBlock
+    give: Source
     told: Callable[[DeviceEvent], None]
 
 
 class CallDevices:
-    """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
+    """What the bed has of the three. *tell* is called on the loop, when a device's state changes.
+
+    *took* is told on the microphone's thread how long each block took (:mod:`kiosk.media.stages`).
+    """
 
     def __init__(
         self,
@@ -70,15 +81,19 @@ class CallDevices:
         tell: Callable[[DeviceEvent], None],
         sound: CallSound | None = None,
         reopen_s: float = REOPEN_S,
+        took: Took = nobody,
     ) -> None:
+        self._took = took
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
         self._told = tell
         self._borrower: Borrower | None = None
         self._picture: OnFrame = lambda frame: None
-        self._sound: OnBlock = lambda block: None
-        self._source: Source | None = None
+        self.voice = VoiceSource(took=took)
+        """What the microphone hears, for whoever may hear it."""
+        self.mix = SpeakerMix(speaker)
+        """What the speaker plays in a call."""
         self._kept: dict[Device, _Kept] = {}
         if camera is not None:
             self._kept["camera"] = _Kept(
@@ -108,36 +123,23 @@ class CallDevices:
         if "speaker" in self._kept:
             self._kept["speaker"].start()
 
-    @property
-    def lifted_db(self) -> float:
-        """How much louder the sound that is sent was made than it was heard."""
-        return self._call_sound.lifted_db
-
-    def route(self, *, picture: OnFrame, sound: OnBlock) -> None:
-        """Give what is captured to these from now on; they are called on the devices' threads."""
-        self._picture, self._sound = picture, sound
+    def film(self, picture: OnFrame) -> None:
+        """Give the camera's pictures to *picture* from now on; it is called on the camera's thread."""
+        self._picture = picture
 
     def lend(self, borrower: Borrower | None) -> None:
-        """Give what is captured to *borrower* and to no call; None: to the calls again."""
+        """Give what is captured to *borrower* and to no call, and play what it gives; None: the calls' again.
+
+        Not while a call is on.
+        """
         self._borrower = borrower
+        if self._speaker is not None:
+            self._speaker.feed(None if borrower is None else borrower.give)
 
     def play(self, block: Block) -> None:
         """Give *block* to the speaker, if there is one."""
         if self._speaker is not None:
             self._speaker.play(block)
-
-    def feed(self, source: Source) -> None:
-        """Let the speaker, if there is one, ask *source* for sound from now on; the source fed last is asked."""
-        self._source = source
-        if self._speaker is not None:
-            self._speaker.feed(source)
-
-    def starve(self, source: Source) -> None:
-        """Ask *source* no more; another's, of a rebuilt connection, goes on."""
-        if self._source == source:  # a bound method is another object each time
-            self._source = None
-            if self._speaker is not None:
-                self._speaker.feed(None)
 
     def let_camera_go(self) -> None:
         """Go on without pictures. Does not wait."""
@@ -170,7 +172,10 @@ class CallDevices:
         if borrower is not None:
             borrower.sound(block)
             return
-        self._sound(self._call_sound.captured(block, self._microphone.delay_s))
+        delay_s, began = self._microphone.delay_s, time.monotonic()
+        made = self._call_sound.captured(block, delay_s)
+        self._took(Stage.SOUND_PROCESSED, delay_s + time.monotonic() - began)
+        self.voice.deliver(made, lifted_db=self._call_sound.lifted_db)
 
     def _open_microphone(self, told: OnFault) -> None:
         assert self._microphone is not None
@@ -187,7 +192,8 @@ class CallDevices:
         name = self._microphone.name
 
         def told(words: str) -> None:
-            self._tell(DeviceFault("microphone", f"{name}: {words}") if words else DeviceOpened("microphone"))
+            fault = DeviceFault("microphone", f"{name}: {words}", FaultKind.SILENT)
+            self._tell(fault if words else DeviceOpened("microphone"))
 
         await self._call_sound.watch(told)
 
@@ -236,19 +242,19 @@ class _Kept:
         for _ in range(REOPEN_TRIES):
             if stop.is_set():
                 return
-            words = await self._hold(stop)
-            if words != self._told and not stop.is_set():
-                self._tell(DeviceFault(self._device, words))
-            self._told = words
+            fault = await self._hold(stop)
+            if fault.words != self._told and not stop.is_set():
+                self._tell(fault)
+            self._told = fault.words
             await _within(self._reopen_s, stop)
 
-    async def _hold(self, stop: asyncio.Event) -> str:
+    async def _hold(self, stop: asyncio.Event) -> DeviceFault:
         """Open, wait until it fails or is to stop, close. Returns why it failed."""
         fault = _Fault()
         try:
             await asyncio.to_thread(self._open, fault.told)
         except HardwareFault as error:
-            return str(error)
+            return DeviceFault(self._device, str(error), FaultKind.MISSING)
         if not stop.is_set():
             self._told = ""
             self._tell(DeviceOpened(self._device))
@@ -263,7 +269,7 @@ class _Kept:
             if watching is not None:
                 watching.cancel()
             await asyncio.to_thread(self._close)  # waits for the device's thread, which may be in a driver
-        return fault.words
+        return DeviceFault(self._device, fault.words, FaultKind.FAILED)
 
 
 class _Fault:

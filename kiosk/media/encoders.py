@@ -34,6 +34,8 @@ BUFFER_S = 0.25
 """How far the rate control may run ahead: what a key frame may take of the path at once."""
 KEYFRAME_EVERY_S = 60
 """Key frames come when they are asked for; this is for a viewer whose asking is lost over and over."""
+KEYFRAME_GAP_S = 0.3
+"""Between two: above a round trip, so that the key frame that is on its way has a chance to end the asking."""
 LEVEL_3_1_POINTS = 1280 * 720
 VP8_STEP = 0.15
 """FFmpeg's libvpx takes no new bit rate while it runs; a smaller change is not worth its key frame."""
@@ -46,11 +48,12 @@ VP8_SPEED = 8
 
 @dataclass(frozen=True)
 class Encoded:
-    """One picture for the wire. *pts* in 1/90000 s."""
+    """One picture for the wire. *pts* in 1/90000 s; *payloads*: *data* as RTP carries it, once that is made."""
 
     data: bytes
     pts: int
     keyframe: bool
+    payloads: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)

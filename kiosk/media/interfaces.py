@@ -11,7 +11,14 @@ from pathlib import Path
 import ifaddr
 
 from kiosk.errors import SettingsError
-from kiosk.media.aiortc_private import bound_servers, keep_history, offer_addresses, shorten_audio_buffer
+from kiosk.media.aiortc_private import (
+    bound_servers,
+    ignore_empty_datagrams,
+    keep_history,
+    offer_addresses,
+    shorten_audio_buffer,
+    steady_clock,
+)
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +26,8 @@ LOOPBACK = "127.0.0.1"
 
 
 def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> None:
-    """Set this process up for calls: the addresses to offer, the time a server may cost, and aiortc's buffers.
+    """Set this process up for calls: the addresses to offer, the time a server may cost, aiortc's buffers and
+    clock.
 
     *ca_file* (PEM) is the authority that TURN servers with TLS are checked by; None = the system's.
 
@@ -34,8 +42,10 @@ def prepare_media(interfaces: Sequence[str], *, ca_file: Path | None = None) -> 
 
     offer_addresses(addresses)
     bound_servers(lambda: ssl.create_default_context(cafile=None if ca_file is None else str(ca_file)))
+    ignore_empty_datagrams()
     shorten_audio_buffer()
     keep_history()
+    steady_clock()
     log.info("- media addresses%s: %s", "" if fixed else " now", ", ".join(addresses()))
 
 

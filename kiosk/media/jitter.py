@@ -14,6 +14,7 @@ still; those behind it stood in the same queue, and would make one outage look l
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 
@@ -32,6 +33,8 @@ class Jitter:
 
     def __init__(self) -> None:
         self._transits: deque[float] = deque(maxlen=LEAST_OF)
+        self.least_transit_s = math.inf
+        """Of a packet that met no queue. Kept, as it is asked for several times between two packets."""
         self._latenesses: deque[float] = deque()
         self._sorted: list[float] = []
         self._arrived_at: float | None = None
@@ -40,11 +43,6 @@ class Jitter:
         """Whether anything has arrived."""
         return bool(self._transits)
 
-    @property
-    def least_transit_s(self) -> float:
-        """Of a packet that met no queue. Something must have arrived."""
-        return min(self._transits)
-
     def lateness_s(self, transit_s: float) -> float:
         """How much later than the quickest of late; may be negative. Something must have arrived."""
         return transit_s - self.least_transit_s
@@ -52,6 +50,7 @@ class Jitter:
     def arrived(self, *, at: float, transit_s: float) -> None:
         """A packet came at *at*, whether or not it is still of use."""
         self._transits.append(transit_s)
+        self.least_transit_s = min(self._transits)
         in_burst = self._arrived_at is not None and at - self._arrived_at < BURST_S
         self._arrived_at = at
         if in_burst:

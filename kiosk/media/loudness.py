@@ -63,15 +63,17 @@ class Limiter:
     held: float = 1.0
 
 
-def shaped(before: Limiter, block: NDArray[np.int16], *, gain: float) -> tuple[Limiter, NDArray[np.int16]]:
-    """*block* at *gain* and never above the ceiling."""
-    peak = float(np.abs(block.astype(np.int32)).max(initial=0)) / 32768 * gain
+def shaped(
+    before: Limiter, block: NDArray[np.int16] | NDArray[np.int32], *, gain: float
+) -> tuple[Limiter, NDArray[np.int16]]:
+    """*block* at *gain* and never above the ceiling; a wider one (a sum) may be louder than a block can be."""
+    peak = max(int(block.max(initial=0)), -int(block.min(initial=0))) / 32768 * gain
     most = CEILING / peak if peak > CEILING else 1.0
     held = min(most, before.held + RELEASE * (1 - before.held))
     target = gain * held
     # Down at once, for this block is loud; up over the block.
     begin = min(before.gain, target) if most < 1 else before.gain
-    ramp = np.linspace(begin, target, len(block), endpoint=True)
+    moved = block * np.linspace(begin, target, len(block)) if begin != target else block * target
     limit = CEILING * 32768
-    made = np.clip(np.rint(block * ramp), -limit, limit).astype(np.int16)
+    made = np.clip(np.rint(moved, out=moved), -limit, limit, out=moved).astype(np.int16)
     return replace(before, gain=target, held=held), made

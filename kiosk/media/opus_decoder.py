@@ -67,7 +67,7 @@ class PlainDecoder:
             frames = self._codec.decode(av.Packet(payload))
         except av.error.FFmpegError as error:
             raise MediaError(f"Opus of {len(payload)} bytes not understood: {error}") from None
-        sound = np.concatenate([np.empty(0, np.int16), *(_mono(frame) for frame in frames)])
+        sound = np.concatenate([np.empty(0, np.int16), *(mono(frame) for frame in frames)])
         if len(sound):
             self._last = sound[-MAX_KEPT:]
         return sound
@@ -99,7 +99,8 @@ def _new_codec() -> av.AudioCodecContext:
     return codec
 
 
-def _mono(frame: av.AudioFrame) -> Block:
+def mono(frame: av.AudioFrame) -> Block:
+    """The samples of a decoded Opus frame (packed, 16 bit) as one channel."""
     samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).astype(np.int32)
     mixed: Block = samples.mean(axis=1).astype(np.int16)
     return mixed

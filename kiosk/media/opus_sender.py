@@ -1,12 +1,10 @@
 """The voice that is sent: mono Opus of 20 ms at speech rates with in-band FEC, whose strength follows the loss.
 
-aiortc's own encoder has no way to either (stereo, 96 kb/s, fixed). A track may give aiortc packets instead of
-frames, which is a promised way (its "packet mode"), so that no private name is needed; the far end's loss comes
-from ``RTCRtpSender.getStats``, likewise promised.
+aiortc's own encoder has no way to either (stereo, 96 kb/s, fixed). The far end's loss comes from
+``RTCRtpSender.getStats``.
 
-Encoding takes some 100 µs on a PC and about 1 ms on a Pi: it runs on the event loop's executor, one block after the
-other, never on the loop. libopus is used by ctypes, as :mod:`kiosk.media.opus_library` does for decoding: PyAV
-fixes the expected loss when an encoder is made.
+Encoding takes some 100 µs on a PC and about 1 ms on a Pi: never on the loop. libopus is used by ctypes, as
+:mod:`kiosk.media.opus_library` does for decoding: PyAV fixes the expected loss when an encoder is made.
 """
 
 from __future__ import annotations
@@ -16,7 +14,9 @@ import functools
 import logging
 import weakref
 from ctypes import POINTER, byref, c_char_p, c_int, c_int16, c_int32, c_void_p
+from typing import Protocol
 
+import av
 import numpy as np
 
 from kiosk.errors import MediaError
@@ -37,11 +37,21 @@ COMPLEXITY = 5
 """Of 10: half the work of libopus's own choice, for a difference that speech at these rates hardly shows."""
 
 
-class OpusSender:
-    """Encodes one stream of blocks (mono, 16 bit, 48 kHz, 20 ms each).
+class VoiceEncoder(Protocol):
+    """Encodes one stream of blocks (mono, 16 bit, 48 kHz, 20 ms each) for all who listen.
 
     ``encode`` may be called on any thread, but on one at a time; ``protect`` on any at any time.
     """
+
+    def protect(self, protection: Protection) -> None:
+        """Expect this loss from the next block on."""
+
+    def encode(self, block: Block) -> bytes:
+        """The packet of *block*. Raises :exc:`MediaError`."""
+
+
+class OpusSender:
+    """libopus, whose protection follows the loss (see :class:`VoiceEncoder`)."""
 
     def __init__(self) -> None:
         """Raises :exc:`MediaError` when libopus is missing."""
@@ -86,13 +96,36 @@ class OpusSender:
         return bytes(self._opus.opus_strerror(error)).decode()
 
 
-def new_sender() -> OpusSender | None:
-    """A sender, or nothing without libopus, which is logged: aiortc's encoder is left then, without FEC."""
+class PlainSender:
+    """PyAV's encoder, whose protection is that of the beginning, whatever is lost (see :class:`VoiceEncoder`)."""
+
+    def __init__(self) -> None:
+        usual = Protection()
+        self._codec: av.AudioCodecContext = av.CodecContext.create("libopus", "w")
+        self._codec.sample_rate, self._codec.layout, self._codec.format = SAMPLE_RATE, "mono", "s16"
+        self._codec.bit_rate = usual.bit_rate
+        self._codec.options = {"application": "voip", "fec": "1", "packet_loss": str(usual.expected)}
+
+    def protect(self, protection: Protection) -> None:
+        """It has no way to."""
+
+    def encode(self, block: Block) -> bytes:
+        """The packet of *block*. Raises :exc:`MediaError`."""
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        try:
+            return b"".join(bytes(packet) for packet in self._codec.encode(frame))
+        except av.FFmpegError as error:
+            raise MediaError(f"{len(block)} samples cannot be encoded: {error}") from None
+
+
+def new_sender() -> VoiceEncoder:
+    """A sender; without libopus the plain one, which is logged."""
     try:
         return OpusSender()
     except MediaError as error:
-        log.warning("x %s; the voice that is sent is unprotected against loss until then", error)
-        return None
+        log.warning("x %s; the voice that is sent is protected no more when more of it is lost", error)
+        return PlainSender()
 
 
 @functools.cache

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import fractions
 import itertools
-from typing import Literal
 
 import av
 import av.filter
 
 from kiosk.errors import MediaError
+from kiosk.hardware.camera import Rotation
 
 TIME_BASE = fractions.Fraction(1, 90_000)
-Rotation = Literal[0, 90, 180, 270]
 TURNS: dict[Rotation, tuple[tuple[str, str], ...]] = {
     0: (),
     90: (("transpose", "clock"),),
     180: (("hflip", ""), ("vflip", "")),
     270: (("transpose", "cclock"),),
 }
+
+ROTATIONS: tuple[Rotation, ...] = (0, 90, 180, 270)
+
+
+def left_to_turn(rotation: Rotation, *, turned: Rotation) -> Rotation:
+    """What is missing to *rotation* where *turned* of it is done."""
+    return ROTATIONS[(rotation - turned) % 360 // 90]
 
 
 def even(points: float) -> int:

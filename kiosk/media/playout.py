@@ -56,6 +56,7 @@ from dataclasses import dataclass
 
 from kiosk.media.jitter import Jitter
 from kiosk.media.opus_packet import RTP_CLOCK, OpusPacket, inspect
+from kiosk.media.playout_counts import Counts
 from kiosk.media.playout_words import (
     STEADY,
     Arrived,
@@ -120,7 +121,7 @@ class Playout:
         self._given = 0
         self._pulse: deque[float] = deque(maxlen=PULSE_OF)
         self._pulled_at: float | None = None
-        self._counts = _Counts()
+        self._counts = Counts()
         self._begin_stream()
 
     def _begin_stream(self) -> None:
@@ -246,25 +247,8 @@ class Playout:
     @property
     def report(self) -> Report:
         """The figures so far."""
-        counts = self._counts
-        return Report(
-            depth_s=sum(packet.opus.samples for packet in self._waiting.values()) / RTP_CLOCK,
-            target_s=self._target_s,
-            delay_s=counts.delay_s,
-            received=counts.received,
-            lost=max(0, counts.expected - counts.unique),
-            late=counts.late,
-            doubled=counts.doubled,
-            unusable=counts.unusable,
-            skipped=counts.skipped,
-            restarts=counts.restarts,
-            decoded=counts.decoded,
-            mended=counts.mended,
-            concealed=counts.concealed,
-            silent=counts.silent,
-            accelerated=counts.accelerated,
-            slowed=counts.slowed,
-        )
+        depth = sum(packet.opus.samples for packet in self._waiting.values())
+        return self._counts.report(depth_s=depth / RTP_CLOCK, target_s=self._target_s)
 
     # -- how a step is chosen
 
@@ -368,7 +352,8 @@ class Playout:
     @property
     def _loss(self) -> float:
         """The part of the newest packets that did not come, or not yet."""
-        span = max(self._known) - min(self._known) + 1
+        assert self._newest_sequence is not None
+        span = self._newest_sequence - min(self._known) + 1
         return 1 - len(self._known) / span
 
     def _has_patience(self, at: float, excess_s: float) -> bool:
@@ -393,25 +378,6 @@ class Playout:
             del self._waiting[waiting]
         self._counts.skipped += len(passed)
         self._due, self._held, self._skipped = position, 0, True
-
-
-@dataclass
-class _Counts:
-    received: int = 0
-    unique: int = 0
-    expected: int = 0
-    late: int = 0
-    doubled: int = 0
-    unusable: int = 0
-    skipped: int = 0
-    restarts: int = 0
-    decoded: int = 0
-    mended: int = 0
-    concealed: int = 0
-    silent: int = 0
-    accelerated: int = 0
-    slowed: int = 0
-    delay_s: float = 0.0
 
 
 def _tempo(spare_s: float, excess_s: float) -> Tempo:

@@ -6,13 +6,14 @@ Runs on the event loop's thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiortc import RTCPeerConnection, RTCRtpSender
 
-from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace
+from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace, send_payloads
 from kiosk.media.encoders import VideoCodec
 from kiosk.media.rate_control import Report
+from kiosk.media.stages import Took, nobody
 from kiosk.media.tracks import Gate
 from kiosk.media.video_source import VideoSource
 from kiosk.media.viewer import VideoViewer
@@ -35,12 +36,13 @@ class SentPictures:
         *,
         shown: Callable[[bool], None],
         log_id: str,
+        took: Took = nobody,
     ) -> None:
         self._connection = connection
         self._source = source
         self._log_id = log_id
         self._sender: RTCRtpSender | None = None
-        self._track = VideoViewer(gate, source, codec=self._codec, shown=shown)
+        self._track = VideoViewer(gate, source, codec=self._codec, shown=shown, took=took)
 
     def offer(self) -> None:
         """Be part of the offer that is made next."""
@@ -50,6 +52,7 @@ class SentPictures:
             keyframe=self._track.request_keyframe,
             report=lambda remb, loss, rtt: self._track.report(Report(remb, loss, rtt)),
         )
+        send_payloads(sender, self._payloads)
         # The kiosk's order is the seat's choice: it takes the first that it can decode.
         known = RTCRtpSender.getCapabilities("video").codecs
         wanted = [f"video/{name}" for name in (*self._source.codecs, "rtx")]
@@ -70,6 +73,10 @@ class SentPictures:
     def stop(self) -> None:
         """End them."""
         self._track.stop()
+
+    async def _payloads(self) -> tuple[Sequence[bytes], int]:
+        encoded = await self._track.encoded()
+        return encoded.payloads, encoded.pts
 
     def _codec(self) -> VideoCodec:
         for transceiver in self._connection.getTransceivers():

@@ -14,10 +14,13 @@ Rule 2. A report of more loss counts at once, as speech is being lost now. Less 
 
 Rule 3. More loss gets more bits, so that the copy does not take the voice's own; never above ``MOST_BIT_RATE``:
 more would fill a narrow link, and lose more.
+
+Rule 4. Several seats hear one encoding: the path that loses most decides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 LEAST_EXPECTED = 6.0
@@ -56,3 +59,8 @@ def reported(before: Protection, *, fraction_lost: int) -> Protection:
     if loss >= before.loss:
         return Protection(loss)
     return Protection(before.loss + RELEASE * (loss - before.loss))
+
+
+def strongest(protections: Iterable[Protection]) -> Protection:
+    """What serves all of *protections*; the usual one when there are none."""
+    return max(protections, key=lambda one: one.loss, default=Protection())

@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import av
-import numpy as np
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -30,24 +27,48 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
-from numpy.typing import NDArray
 
 from kiosk.errors import MediaError
-from kiosk.hardware.levels import rms_dbfs
-from kiosk.hardware.sound import SAMPLE_RATE
+from kiosk.hardware.sound import BLOCK_S
 from kiosk.media import liveness, speech
-from kiosk.media.aiortc_private import tap_packets
+from kiosk.media.aiortc_private import send_payloads, tap_packets
 from kiosk.media.call_devices import CallDevices
 from kiosk.media.measuring import totals
-from kiosk.media.opus_sender import new_sender
 from kiosk.media.playout_words import Report
 from kiosk.media.quality import Totals
+from kiosk.media.seat_pictures import SeatPictures
 from kiosk.media.seat_sound import SeatSound, in_words
 from kiosk.media.sent_pictures import SentPictures
 from kiosk.media.sent_voice import Protection, reported
-from kiosk.media.tracks import BLOCK_S, Gate, GatedAudioTrack
+from kiosk.media.session_events import (
+    MediaConnected,
+    MediaEvent,
+    MediaFailed,
+    MediaStalled,
+    PicturesShed,
+    RemoteAudioStarted,
+    RemoteVideoStarted,
+    SpokenBothWays,
+)
+from kiosk.media.session_sdp import check_answer, with_fec
+from kiosk.media.stages import Took, nobody
+from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
+
+__all__ = [
+    "AUDIBLE_DBFS",
+    "UNTRUSTED",
+    "MediaConnected",
+    "MediaEvent",
+    "MediaFailed",
+    "MediaSession",
+    "MediaStalled",
+    "PicturesShed",
+    "RemoteAudioStarted",
+    "RemoteVideoStarted",
+    "SpokenBothWays",
+]
 
 log = logging.getLogger(__name__)
 
@@ -56,74 +77,21 @@ GATHER_TIMEOUT_S = 6.0
 CLOSE_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
 """A far end that closes its connection has usually hung up: the desk's word is waited for before it is a fault."""
-MAX_SDP_BYTES = 64 * 1024
 MAX_EARLY_CANDIDATES = 64
 AUDIBLE_DBFS = -60.0
 UNTRUSTED = "the seat's key is not the one that was signaled, or it cannot encrypt: refused"
 """RFC 8827 §6.5: media go only to who has the key whose fingerprint came by the desk."""
-VOICE_FORMAT = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0"
 OPUS = "audio/opus"
 """The one codec that is offered for sound: every browser has it (RFC 7874 §3), and the playout knows no other."""
 
 
-@dataclass(frozen=True)
-class MediaConnected:
-    """ICE and DTLS are done."""
-
-
-@dataclass(frozen=True)
-class MediaFailed:
-    """The connection cannot be made, or the seat closed it."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class MediaStalled:
-    """Connected once, and nothing comes any more (see :mod:`kiosk.media.liveness`)."""
-
-    why: str
-
-
-@dataclass(frozen=True)
-class RemoteAudioStarted:
-    """The first audible sound of the seat has arrived."""
-
-
-@dataclass(frozen=True)
-class RemoteVideoStarted:
-    """The first picture of the seat has been decoded."""
-
-
-@dataclass(frozen=True)
-class SpokenBothWays:
-    """Speech has flowed in both directions (see :mod:`kiosk.media.speech`). Told once."""
-
-
-@dataclass(frozen=True)
-class PicturesShed:
-    """The path carries no pictures: the seat gets sound alone (*shed*), or pictures again."""
-
-    shed: bool
-
-
-MediaEvent = (
-    MediaConnected
-    | MediaFailed
-    | MediaStalled
-    | RemoteAudioStarted
-    | RemoteVideoStarted
-    | SpokenBothWays
-    | PicturesShed
-)
-
-
 class MediaSession:
-    """One connection. What *devices* capture is routed to it.
+    """One connection. It shares *devices* with the others: its gate is its own.
 
-    *on_event* is called on the loop; *picture* gets what the seat shows, newest first wins. Of *ice_servers* the
-    first STUN and the first TURN server are used; *relay_only*: no path but through TURN.
-    *pictures* is what the bed shows, shared by all sessions that show it; without it the session has its own.
+    *on_event* is called on the loop; *picture*: see :meth:`show`. Of *ice_servers* the first STUN and the first
+    TURN server are used; *relay_only*: no path but through TURN. *pictures* is what the bed shows, shared by all
+    sessions that show it; without it the session has its own. *took* is told how long each stage took
+    (:mod:`kiosk.media.stages`).
     """
 
     def __init__(
@@ -137,25 +105,28 @@ class MediaSession:
         picture: Callable[[av.VideoFrame], None] | None = None,
         relay_only: bool = False,
         pictures: VideoSource | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
         self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
-        self._picture = picture
+        self._took = took
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
-        self._frames = 0
+        self._seat_pictures = SeatPictures(picture, began=lambda: self._tell(RemoteVideoStarted()))
         self._gate = Gate()
-        self._pictures = pictures or VideoSource()
+        self._pictures = pictures or VideoSource(took=took)
         self._owns_pictures = pictures is None
-        self._sender = new_sender()
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = GatedAudioTrack(self._gate, meter=self._meter_bed, sender=self._sender)
-        devices.route(picture=self._pictures.deliver, sound=self._audio.deliver)
+        self._audio = VoiceTrack(
+            self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs), took=took
+        )
+        if call_type is CallType.VIDEO:
+            devices.film(self._pictures.deliver)
         self._listening: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
         self._offering = asyncio.Lock()
@@ -177,7 +148,9 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
-        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
+        self._video = SentPictures(
+            self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id, took=took
+        )
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -194,11 +167,11 @@ class MediaSession:
     async def totals(self, *, at: float) -> Totals:
         """What the connection has counted until *at*, which is now."""
         stats = await self._pc.getStats()
-        return totals(stats.values(), sound=self.received_sound, frames=self._frames, at=at)
+        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.arrived, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
-        self._pc.addTrack(self._audio)
+        send_payloads(self._pc.addTrack(self._audio), self._voice)
         self._offer_only_opus()
         if self._call_type is CallType.VIDEO:
             self._video.offer()
@@ -217,10 +190,7 @@ class MediaSession:
         """Take the seat's answer. Raises :exc:`MediaError` when it cannot be used."""
         if self._closed:
             return
-        if len(sdp) > MAX_SDP_BYTES:
-            raise MediaError(f"the answer has {len(sdp)} bytes; at most {MAX_SDP_BYTES} are allowed")
-        if "a=fingerprint:" not in sdp:
-            raise MediaError("the answer names no key (a=fingerprint): refused, as RFC 8827 demands")
+        check_answer(sdp)
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
         except OperationError as error:
@@ -250,6 +220,15 @@ class MediaSession:
     def switch_to_audio(self) -> None:
         """Stop sending pictures."""
         self._video.enable(False)
+
+    def show(self, picture: Callable[[av.VideoFrame], None] | None) -> None:
+        """Give what the seat's camera sends to *picture* from now on; None: nobody looks, nothing is decoded."""
+        self._seat_pictures.show(picture)
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether pictures of the seat have arrived of late, decoded or not."""
+        return self._seat_pictures.arrive
 
     def watch(self, *, peer_sends: bool) -> None:
         """Tell :class:`MediaStalled` when nothing comes any more; *peer_sends*: the seat sends without a pause."""
@@ -288,13 +267,12 @@ class MediaSession:
 
     # -- speech
 
-    def _meter_bed(self, block: NDArray[np.int16]) -> None:
-        self._meter("from_bed", rms_dbfs(block) - self._devices.lifted_db)
-
     def _meter(self, direction: speech.Direction, dbfs: float) -> None:
         before = self._speech
+        if before.both_ways:
+            return
         self._speech = speech.heard(before, direction, dbfs=dbfs, seconds=BLOCK_S)
-        if self._speech.both_ways and not before.both_ways:
+        if self._speech.both_ways:
             self._tell(SpokenBothWays())
 
     # -- the connection
@@ -355,6 +333,8 @@ class MediaSession:
             path = liveness.step(path, liveness.Seen(now) if seen != before else liveness.Tick(now))
             if path.state is liveness.State.STALLED is not was:
                 self._tell(MediaStalled(f"nothing has arrived from the seat for {path.limit_s:g} s"))
+            elif self._sound is not None and self._sound.broken:
+                self._tell(MediaStalled("what the seat says cannot be played"))
 
     async def _packets_received(self) -> int:
         """Of any kind: sound, pictures, reports."""
@@ -364,70 +344,44 @@ class MediaSession:
                 self._protect_voice(stats)
         return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
 
+    async def _voice(self) -> tuple[Sequence[bytes], int]:
+        spoken = await self._audio.spoken()
+        return [spoken.packet], spoken.pts
+
     def _protect_voice(self, stats: Any) -> None:
         """Heed the seat's report on our sound, once."""
-        if self._sender is None or stats.timestamp == self._reported_at:
+        if stats.timestamp == self._reported_at:
             return
         self._reported_at = stats.timestamp
         before, self._protection = self._protection, reported(self._protection, fraction_lost=stats.fractionLost)
-        self._sender.protect(self._protection)
+        self._audio.protect(self._protection)
         if self._protection.expected != before.expected:
             log.info("- call %s: the seat loses %.0f %% of our sound", self.log_id, self._protection.loss)
 
     # -- what the seat sends
 
     def _remote_track(self, track: MediaStreamTrack) -> None:
-        listen = self._play_audio if track.kind == "audio" else self._show_video
-        self._listening.append(self._loop.create_task(_until_ended(listen(track))))
-
-    async def _play_audio(self, track: MediaStreamTrack) -> None:
-        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
         receiver = next(receiver for receiver in self._pc.getReceivers() if receiver.track is track)
-        self._sound = SeatSound(self._devices, heard=self._heard_from_seat)
-        tap_packets(receiver, self._sound.take)
-        playing = self._loop.create_task(self._sound.play())
+        listen = self._play_audio if track.kind == "audio" else self._seat_pictures.watch
+        self._listening.append(self._loop.create_task(_until_ended(listen(track, receiver))))
+
+    async def _play_audio(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
+        """Until the track ends; its packets are tapped, so it gives nothing but its end."""
+        sound = self._sound = SeatSound(heard=self._heard_from_seat, took=self._took)
+        tap_packets(receiver, sound.take)
+        self._devices.mix.add(sound)
         try:
             while True:
                 await track.recv()
         finally:
-            playing.cancel()
-            await asyncio.gather(playing, return_exceptions=True)
-            log.info("- call %s: received sound: %s", self.log_id, in_words(self._sound.report))
+            self._devices.mix.remove(sound)
+            log.info("- call %s: received sound: %s", self.log_id, in_words(sound.report))
 
     def _heard_from_seat(self, level: float) -> None:
         self._meter("from_seat", level)
         if not self._audible and level > AUDIBLE_DBFS:
             self._audible = True
             self._tell(RemoteAudioStarted())
-
-    async def _show_video(self, track: MediaStreamTrack) -> None:
-        """Also read when nobody looks: aiortc's queue of decoded frames has no bound."""
-        while True:
-            frame = await track.recv()
-            if not isinstance(frame, av.VideoFrame):
-                continue
-            self._frames += 1
-            if self._frames == 1:
-                self._tell(RemoteVideoStarted())
-            if self._picture is not None:
-                self._picture(frame)
-
-
-def with_fec(sdp: str) -> str:
-    """*sdp*, in which the far end is asked for mono with in-band FEC and told that it gets mono (RFC 7587 §7).
-
-    aiortc has no word for it.
-    """
-    return re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r?\n)", rf"\1a=fmtp:\2 {VOICE_FORMAT}\r\n", sdp)
-
-
-def mono(frame: Any) -> NDArray[np.int16]:
-    """The samples of a decoded Opus frame (packed stereo, 16 bit, 48 kHz) as one channel."""
-    samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels)).astype(np.int32)
-    if frame.sample_rate != SAMPLE_RATE:
-        raise MediaError(f"sound of {frame.sample_rate} Hz instead of {SAMPLE_RATE}")
-    mixed: NDArray[np.int16] = samples.mean(axis=1).astype(np.int16)
-    return mixed
 
 
 async def _until_ended(listening: Any) -> None:

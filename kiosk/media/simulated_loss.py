@@ -28,7 +28,7 @@ class SimulatedLoss:
 
     def install(self) -> None:
         """Stand between aioice and its sockets, for every connection of this process."""
-        lose_datagrams(self.loses, delay_s=lambda direction: self._delay_s)
+        lose_datagrams(self.loses, delay_s=self.delay_s)
 
     def stall(self, direction: Stalled, seconds: float) -> None:
         """Lose everything that goes in *direction*, seen from the bed, from now on for *seconds*."""
@@ -48,3 +48,7 @@ class SimulatedLoss:
     def loses(self, direction: Direction) -> bool:
         """Whether a datagram that goes in *direction* now is lost."""
         return time.monotonic() < self._until[direction] or self._chance.random() < self._share
+
+    def delay_s(self, direction: Direction) -> float:
+        """How much later a datagram passes that goes in *direction* now."""
+        return self._delay_s

@@ -13,21 +13,18 @@ from collections import deque
 from collections.abc import Callable
 
 import av
-import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from numpy.typing import NDArray
 
-from kiosk.hardware.microphone import BLOCK_SAMPLES, SAMPLE_RATE
-from kiosk.media.opus_sender import OpusSender
+from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE, Block
+from kiosk.media.sent_voice import Protection
+from kiosk.media.stages import Stage, Took, nobody
+from kiosk.media.voice_source import Spoken, VoiceSource
 
 VIDEO_CLOCK = 90_000
 AUDIO_TIME_BASE = fractions.Fraction(1, SAMPLE_RATE)
 VIDEO_TIME_BASE = fractions.Fraction(1, VIDEO_CLOCK)
-BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
 MAX_WAITING_BLOCKS = 5
-"""100 ms of sound on its way to the encoder; older blocks are dropped."""
-STARVED_S = 3 * BLOCK_S
-"""Without a block for this long silence is sent, so that the far end's clock goes on."""
+"""100 ms of sound on its way to the connection; older blocks are dropped."""
 
 
 class Gate:
@@ -111,70 +108,94 @@ class GatedVideoTrack(GatedTrack):
         return frame
 
 
-class GatedAudioTrack(GatedTrack):
-    """The microphone, in blocks of 20 ms with a clock that never stops.
+class VoiceTrack(GatedTrack):
+    """The bed's voice for one seat. It joins the source when the gate opens; *meter* is told how loud it was.
 
-    With a *sender* it gives aiortc packets, without one frames that aiortc encodes in its own way.
+    Everything runs on the loop's thread.
     """
 
     kind = "audio"
 
     def __init__(
-        self,
-        gate: Gate,
-        *,
-        enabled: bool = True,
-        meter: Callable[[NDArray[np.int16]], None] | None = None,
-        sender: OpusSender | None = None,
+        self, gate: Gate, source: VoiceSource, *, meter: Callable[[float], None], took: Took = nobody
     ) -> None:
-        super().__init__(gate, enabled)
+        super().__init__(gate, True)
+        self._source = source
         self._meter = meter
-        self._sender = sender
-        self._blocks: deque[NDArray[np.int16]] = deque(maxlen=MAX_WAITING_BLOCKS)
+        self._took = took
+        self._given: Spoken | None = None
+        self._joined = False
+        self._spoken: deque[Spoken] = deque(maxlen=MAX_WAITING_BLOCKS)
+        self._arrived = asyncio.Event()
+
+    def take(self, spoken: Spoken) -> None:
+        """See :class:`kiosk.media.voice_source.Listener`."""
+        self._spoken.append(spoken)
+        self._arrived.set()
+        self._meter(spoken.dbfs)
+
+    def protect(self, protection: Protection) -> None:
+        """The far end has told how much of it is lost."""
+        self._source.protect(self, protection)
+
+    async def spoken(self) -> Spoken:
+        """The next 20 ms. Who asks has sent the ones before."""
+        given, self._given = self._given, None
+        if given is not None:
+            self._took(Stage.SOUND_SENT, time.monotonic() - given.made_at)
+        await self._may_send()
+        if not self._joined:
+            self._joined = True
+            self._source.join(self)
+        while not self._spoken:
+            self._arrived.clear()
+            await self._arrived.wait()
+        self._given = self._spoken.popleft()
+        return self._given
+
+    async def recv(self) -> av.Packet[av.stream.Stream]:
+        """The next 20 ms (aiortc's reader)."""
+        spoken = await self.spoken()
+        packet: av.Packet[av.stream.Stream] = av.Packet(spoken.packet)
+        packet.pts, packet.time_base = spoken.pts, AUDIO_TIME_BASE
+        return packet
+
+    def stop(self) -> None:
+        """End the track."""
+        super().stop()
+        self._source.leave(self)
+
+
+class GatedAudioTrack(GatedTrack):
+    """A microphone of its own, in blocks of 20 ms, which aiortc encodes in its own way."""
+
+    kind = "audio"
+
+    def __init__(self, gate: Gate, *, enabled: bool = True) -> None:
+        super().__init__(gate, enabled)
+        self._blocks: deque[Block] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._arrived = asyncio.Event()
         self._pts = 0
-        self._sent_at: float | None = None
 
-    def deliver(self, block: NDArray[np.int16]) -> None:
+    def deliver(self, block: Block) -> None:
         """Take *block* (960 samples). Any thread; the array may be used again by its owner."""
         copied = block.copy()
         self._cross(lambda: self._take(copied))
 
-    def _take(self, block: NDArray[np.int16]) -> None:
+    def _take(self, block: Block) -> None:
         if self._gate.is_open:
             self._blocks.append(block)
             self._arrived.set()
 
-    async def recv(self) -> av.AudioFrame | av.Packet[av.stream.Stream]:
-        """The next block, or silence when the microphone stalls (aiortc's reader)."""
+    async def recv(self) -> av.AudioFrame:
+        """The next block (aiortc's reader)."""
         await self._may_send()
-        block = await self._next_block()
-        now = time.monotonic()
-        if self._sent_at is not None and now - self._sent_at > 2 * STARVED_S:
-            # The track was held back: the far end must not play the gap's length late.
-            self._pts += round((now - self._sent_at) / BLOCK_S) * BLOCK_SAMPLES
-        self._sent_at = now
-        if self._meter is not None:
-            self._meter(block)
-        made = await self._made_of(block)
-        made.pts = self._pts
-        made.time_base = AUDIO_TIME_BASE
-        self._pts += BLOCK_SAMPLES
-        return made
-
-    async def _made_of(self, block: NDArray[np.int16]) -> av.AudioFrame | av.Packet[av.stream.Stream]:
-        if self._sender is not None:
-            return av.Packet(await self._home.run_in_executor(None, self._sender.encode, block))
+        while not self._blocks:
+            self._arrived.clear()
+            await self._arrived.wait()
+        block = self._blocks.popleft()
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE
+        frame.pts, frame.time_base = self._pts, AUDIO_TIME_BASE
+        self._pts += BLOCK_SAMPLES
         return frame
-
-    async def _next_block(self) -> NDArray[np.int16]:
-        try:
-            async with asyncio.timeout(STARVED_S if self._sent_at is None else BLOCK_S + STARVED_S):
-                while not self._blocks:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-        except TimeoutError:
-            return np.zeros(BLOCK_SAMPLES, np.int16)
-        return self._blocks.popleft()

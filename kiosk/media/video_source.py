@@ -1,8 +1,12 @@
 """The bed's one picture for all its viewers: encoded once per codec, whatever their number.
 
 The camera's thread leaves the newest picture in a slot (:meth:`VideoSource.deliver`); a thread per codec in use
-takes it, turns, scales and encodes it, and crosses into the loop; there it is fanned out to the viewers' queues.
+takes it, turns, scales, encodes and packs it, and crosses into the loop; there it is fanned out to the viewers'
+queues.
 Everything else runs on the loop's thread. Nobody watches: nothing is encoded, and no thread runs.
+
+A camera that encodes H.264 by itself is asked for that instead (:mod:`kiosk.media.camera_encoding`), and for frames
+only while a seat needs VP8. Should its encoder fail, the thread takes over in the same call.
 
 Who asks for a key frame gets it for all, but no sooner than ``KEYFRAME_GAP_S`` after the last: forty lost reports
 must not become forty key frames. One that joins is served at once with the picture that lies in the slot.
@@ -15,26 +19,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, get_args
 
 import av
 
 from kiosk.errors import MediaError
+from kiosk.hardware.camera import CodingCamera, Rotation
 from kiosk.hardware.worker import Worker
 from kiosk.media import rate_control
-from kiosk.media.encoders import CLOCK, SOFTWARE, Encoded, Encoder, MakeEncoder, Shape, VideoCodec
-from kiosk.media.picture_shape import Rotation, Turning, scaled
+from kiosk.media.aiortc_private import packer
+from kiosk.media.camera_encoding import CameraEncoding
+from kiosk.media.encoders import (
+    CLOCK,
+    KEYFRAME_GAP_S,
+    SOFTWARE,
+    Encoded,
+    Encoder,
+    MakeEncoder,
+    Shape,
+    VideoCodec,
+)
+from kiosk.media.picture_shape import Turning, scaled
 from kiosk.media.rate_control import Picture, Report, Target
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
-KEYFRAME_GAP_S = 0.3
-"""Above a round trip, so that the key frame that is on its way has a chance to end the asking."""
 TICK_S = 1.0
 SLOT_WAIT_S = 0.5
 """How long an encoding thread waits before it looks whether it is still wanted."""
 STALE_S = 1.0
 """An older picture is none: who joins must not see yesterday's patient."""
+CODECS: tuple[VideoCodec, ...] = get_args(VideoCodec)
 MAX_FAILURES = 10
 """Pictures in a row that an encoder may fail on before the thread gives up."""
 NOMINAL = Picture(640, 360, 30)
@@ -52,24 +69,40 @@ class Viewer(Protocol):
 
 
 class VideoSource:
-    """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise."""
+    """The one picture. Made, watched and closed on the loop; *rotation* turns it clockwise.
+
+    *camera*: one whose encoder works makes the H.264. Its pictures are the way up that they are to be.
+    """
 
     def __init__(
-        self, *, fps: int = 30, rotation: Rotation = 0, makers: dict[VideoCodec, MakeEncoder] | None = None
+        self,
+        *,
+        fps: int = 30,
+        rotation: Rotation = 0,
+        makers: dict[VideoCodec, MakeEncoder] | None = None,
+        camera: CodingCamera | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rotation = rotation
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
-        self._control = rate_control.begin(Picture(NOMINAL.width, NOMINAL.height, fps))
+        self._took = took
+        width, height = (NOMINAL.width, NOMINAL.height) if camera is None else camera.size
+        self._control = rate_control.begin(Picture(width, height, fps))
+        self._target: Target | None = None
+        self._pack = {codec: packer(codec) for codec in CODECS}
         self._viewers: dict[int, tuple[Viewer, VideoCodec]] = {}
         self._shown: dict[int, bool] = {}
         self._next_viewer = 0
-        self._encodings: dict[VideoCodec, _Encoding] = {}
-        self._ending: list[_Encoding] = []
+        self._camera = camera
+        self._camera_encodes = camera is not None
+        self._encodings: dict[VideoCodec, _Encoding | CameraEncoding] = {}
+        self._ending: list[_Encoding | CameraEncoding] = []
         self._slot = _Slot()
         self._ticking: asyncio.TimerHandle | None = None
         self._closed = False
+        self._want_frames()
 
     def deliver(self, frame: av.VideoFrame) -> None:
         """Take the newest picture. Any thread."""
@@ -78,12 +111,12 @@ class VideoSource:
     @property
     def codecs(self) -> tuple[VideoCodec, ...]:
         """What can be made, what is liked best first."""
-        return tuple(self._makers)
+        return tuple(dict.fromkeys((*(("H264",) if self._camera_encodes else ()), *self._makers)))
 
     @property
     def target(self) -> Target | None:
         """What is encoded now; None: nothing."""
-        return self._control.target
+        return self._target
 
     def join(self, viewer: Viewer, codec: VideoCodec) -> int:
         """*viewer* watches from now on, beginning with a key frame. Returns its number."""
@@ -121,6 +154,8 @@ class VideoSource:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+        if self._camera is not None:
+            self._camera.want_frames(True)  # whoever has it next expects what any camera gives
         ending, self._ending = self._ending, []
         for encoding in ending:
             await asyncio.to_thread(encoding.ended)
@@ -137,8 +172,8 @@ class VideoSource:
         self._tick()
 
     def _control_is(self, control: rate_control.Control) -> None:
-        before, self._control = self._control.target, control
-        target = control.target
+        before, self._control = self._target, control
+        target = self._target = control.target  # asked for with each packet that is paced
         if target is not None and (before is None or (before.scale, before.fps) != (target.scale, target.fps)):
             log.info("- video: %d kb/s, %g of the size, %d fps", target.bps // 1000, target.scale, target.fps)
         self._aim(target)
@@ -155,21 +190,46 @@ class VideoSource:
             encoding = self._encodings.pop(codec)
             encoding.stop()
             self._ending = [one for one in self._ending if one.running] + [encoding]
-        if target is None:
-            return
-        for codec in sorted(wanted):
-            if codec not in self._encodings:
-                self._encodings[codec] = _Encoding(
-                    codec,
-                    self._makers[codec],
-                    self._slot,
-                    target,
-                    rotation=self._rotation,
-                    max_bps=self._control.picture.max_bps,
-                    made=self._cross,
-                    sized=self._sized,
-                )
-            self._encodings[codec].target = target
+        if target is not None:
+            for codec in sorted(wanted):
+                if codec not in self._encodings:
+                    self._begin(codec, target)
+                else:
+                    self._encodings[codec].target = target
+        self._want_frames()
+
+    def _begin(self, codec: VideoCodec, target: Target) -> None:
+        if codec == "H264" and self._camera is not None and self._camera_encodes:
+            self._encodings[codec] = CameraEncoding(
+                self._camera, target, fps=self._fps, made=self._cross, sized=self._sized, failed=self._camera_failed
+            )
+        elif codec in self._makers:
+            self._encodings[codec] = _Encoding(
+                codec,
+                self._makers[codec],
+                self._slot,
+                target,
+                rotation=self._rotation,
+                max_bps=self._control.picture.max_bps,
+                made=self._cross,
+                sized=self._sized,
+            )
+
+    def _want_frames(self) -> None:
+        if self._camera is not None and not self._closed:
+            self._camera.want_frames(any(isinstance(one, _Encoding) for one in self._encodings.values()))
+
+    def _camera_failed(self, encoding: CameraEncoding, why: str) -> None:
+        """The camera's encoder is no more: for the rest of this call we encode ourselves."""
+
+        def take_over() -> None:
+            log.warning("x video: %s: H264 by %s from now on", why, "us" if "H264" in self._makers else "nobody")
+            self._camera_encodes = False
+            if self._encodings.get("H264") is encoding:
+                del self._encodings["H264"]
+                self._aim(self._target)
+
+        self._call(take_over)
 
     def _sized(self, width: int, height: int) -> None:
         """An encoding thread has seen another size."""
@@ -181,8 +241,10 @@ class VideoSource:
 
         self._call(resize)
 
-    def _cross(self, encoding: _Encoding, encoded: Encoded) -> None:
-        self._call(lambda: self._fan_out(encoding, encoded))
+    def _cross(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
+        packed = replace(encoded, payloads=self._pack[encoding.codec](encoded.data))
+        self._took(Stage.PICTURE_ENCODED, time.monotonic() - encoded.pts / CLOCK)
+        self._call(lambda: self._fan_out(encoding, packed))
 
     def _call(self, act: Callable[[], None]) -> None:
         try:
@@ -190,7 +252,7 @@ class VideoSource:
         except RuntimeError:
             return  # the loop is closed: nobody watches any more
 
-    def _fan_out(self, encoding: _Encoding, encoded: Encoded) -> None:
+    def _fan_out(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
         if self._encodings.get(encoding.codec) is not encoding:
             return
         for number, (viewer, codec) in self._viewers.items():

@@ -12,10 +12,13 @@ from msgspec import Meta
 from kiosk.signaling.message import PROTOCOL_VERSION, Message
 from kiosk.signaling.views import (
     BedView,
+    LeftMember,
+    Member,
     RequestView,
     SeatView,
 )
 from kiosk.signaling.vocabulary import (
+    MAX_MEMBERS,
     CallType,
     CloseReason,
     EndReason,
@@ -113,6 +116,8 @@ class Allocated(Message, tag="allocated", frozen=True, kw_only=True):
     fence: Fence
     seat: UserId
     seat_name: Label = ""
+    joins: bool = False
+    """The seat comes into the talk that is on: no ring at the bed, and the other seats stay."""
 
 
 class Accepted(Message, tag="accepted", frozen=True, kw_only=True):
@@ -176,6 +181,26 @@ class Beds(Message, tag="beds", frozen=True, kw_only=True):
     more: Annotated[int, Meta(ge=0)] = 0
 
 
+class Seats(Message, tag="seats", frozen=True, kw_only=True):
+    """Answers :class:`FindSeats`: the first of them, by name, and how many more there are."""
+
+    text: Label
+    seats: Annotated[tuple[SeatView, ...], Meta(max_length=100)] = ()
+    more: Annotated[int, Meta(ge=0)] = 0
+
+
+class Members(Message, tag="members", frozen=True, kw_only=True):
+    """Who is in the talk of ``call_id``, which is the receiver's own call, or is being rung for it: all of them.
+
+    Sent at every change, and after a login that names the call. One member alone is a talk like any other.
+    """
+
+    call_id: Token
+    members: Annotated[tuple[Member, ...], Meta(max_length=MAX_MEMBERS)] = ()
+    left: LeftMember | None = None
+    """Who went, or did not come, if that is the change."""
+
+
 class Calling(Message, tag="calling", frozen=True, kw_only=True):
     """The bed is being called; :class:`Ringing` comes when it rings, :class:`IncomingCall` when it has answered.
 
@@ -196,6 +221,8 @@ class IncomingCall(Message, tag="incoming_call", frozen=True, kw_only=True):
     call_type: CallType
     sdp: Sdp
     ring_timeout_ms: Millis
+    members: Annotated[tuple[Member, ...], Meta(max_length=MAX_MEMBERS)] = ()
+    """A colleague asks this seat into a talk: who is in it, or being rung for it, already. Else empty."""
 
     def __repr__(self) -> str:
         return f"IncomingCall(call_id={self.call_id!r}, call_type={self.call_type!r}, sdp=…)"

@@ -34,11 +34,13 @@ from kiosk.signaling.from_desk import (
     KickedOut,
     LocalAlarm,
     LoginOk,
+    Members,
     Ping,
     RequestClosed,
     RequestHeld,
     RequestTaken,
     SeatCalls,
+    Seats,
 )
 from kiosk.signaling.message import (
     MAX_MESSAGE_BYTES,
@@ -47,6 +49,7 @@ from kiosk.signaling.message import (
 )
 from kiosk.signaling.to_desk import (
     Accept,
+    AddSeat,
     Answer,
     CallBed,
     CallFailed,
@@ -55,12 +58,16 @@ from kiosk.signaling.to_desk import (
     CloseRequest,
     DeviceState,
     FindBeds,
+    FindSeats,
     Hangup,
     Invite,
     LineBusy,
     Login,
     MediaStalled,
     MediaState,
+    MemberAnswer,
+    MemberCandidate,
+    MemberOffer,
     Pong,
     Quality,
     Rebuild,
@@ -74,18 +81,23 @@ from kiosk.signaling.to_desk import (
 )
 from kiosk.signaling.views import (
     BedView,
+    LeftMember,
+    Member,
     RequestView,
     SeatView,
 )
 from kiosk.signaling.vocabulary import (
+    MAX_MEMBERS,
     BedInfo,
     CallType,
     ClosedRequest,
     CloseReason,
     Connection,
+    DeviceName,
     Devices,
     EndReason,
     ErrorCode,
+    FaultKind,
     Fence,
     IceServer,
     Label,
@@ -97,6 +109,7 @@ from kiosk.signaling.vocabulary import (
     QualityLevel,
     Sdp,
     SeatState,
+    Talk,
     Token,
     UserId,
     Words,
@@ -141,6 +154,11 @@ FromSeat = (
     | TakeRequest
     | CallBed
     | FindBeds
+    | FindSeats
+    | AddSeat
+    | MemberOffer
+    | MemberAnswer
+    | MemberCandidate
     | Pong
 )
 ToKiosk = (
@@ -174,6 +192,11 @@ ToSeat = (
     | KickedOut
     | Board
     | Beds
+    | Seats
+    | Members
+    | MemberOffer
+    | MemberAnswer
+    | MemberCandidate
     | Calling
     | Ringing
     | IncomingCall

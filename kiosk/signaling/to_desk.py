@@ -30,6 +30,9 @@ from kiosk.signaling.vocabulary import (
 
 Milliseconds = Annotated[int, Meta(ge=0, le=60_000)]
 Kilobits = Annotated[int, Meta(ge=0, le=1_000_000)]
+CandidateText = Annotated[str, Meta(max_length=1024)]
+MediaId = Annotated[str, Meta(max_length=64)]
+LineIndex = Annotated[int, Meta(ge=0, le=64)]
 
 # -- both ends to the desk
 
@@ -123,9 +126,9 @@ class Candidate(Message, tag="candidate", frozen=True, kw_only=True):
     """A trickled ICE candidate (RFC 8838); an empty ``candidate`` says there are no more."""
 
     call_id: Token
-    candidate: Annotated[str, Meta(max_length=1024)]
-    sdp_mid: Annotated[str, Meta(max_length=64)] | None = None
-    sdp_mline_index: Annotated[int, Meta(ge=0, le=64)] | None = None
+    candidate: CandidateText
+    sdp_mid: MediaId | None = None
+    sdp_mline_index: LineIndex | None = None
     connection: Connection = 0
 
 
@@ -133,6 +136,42 @@ class Ringing(Message, tag="ringing", frozen=True, kw_only=True):
     """Desk → kiosk: the seat's page has been sent the invitation. Kiosk → seat: light and sound are on here."""
 
     call_id: Token
+
+
+class MemberOffer(Message, tag="member_offer", frozen=True, kw_only=True):
+    """Seat → seat of the same talk, by the desk: the SDP offer of the connection between the two.
+
+    Here and below: ``call_id`` is the call of whoever sends or receives it from the desk, ``user_id`` the other
+    seat. The one that came later offers.
+    """
+
+    call_id: Token
+    user_id: UserId
+    sdp: Sdp
+
+    def __repr__(self) -> str:
+        return f"MemberOffer(call_id={self.call_id!r}, user_id={self.user_id!r}, sdp=…)"
+
+
+class MemberAnswer(Message, tag="member_answer", frozen=True, kw_only=True):
+    """Seat → seat: the SDP answer."""
+
+    call_id: Token
+    user_id: UserId
+    sdp: Sdp
+
+    def __repr__(self) -> str:
+        return f"MemberAnswer(call_id={self.call_id!r}, user_id={self.user_id!r}, sdp=…)"
+
+
+class MemberCandidate(Message, tag="member_candidate", frozen=True, kw_only=True):
+    """Seat → seat: a trickled ICE candidate, as in :class:`Candidate`."""
+
+    call_id: Token
+    user_id: UserId
+    candidate: CandidateText
+    sdp_mid: MediaId | None = None
+    sdp_mline_index: LineIndex | None = None
 
 
 class Pong(Message, tag="pong", frozen=True, kw_only=True):
@@ -219,6 +258,19 @@ class FindBeds(Message, tag="find_beds", frozen=True, kw_only=True):
     """Which beds have every word of ``text`` in their ward, room, bed or user id? Answer: :class:`Beds`."""
 
     text: Label = ""
+
+
+class FindSeats(Message, tag="find_seats", frozen=True, kw_only=True):
+    """Which seats, of any group, have every word of ``text`` in their name or user id? Answer: :class:`Seats`."""
+
+    text: Label = ""
+
+
+class AddSeat(Message, tag="add_seat", frozen=True, kw_only=True):
+    """Ask the free seat ``user_id`` into the talk ``call_id``, the sender's own. :class:`Members` follows."""
+
+    call_id: Token
+    user_id: UserId
 
 
 class SetSeatState(Message, tag="set_seat_state", frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 from kiosk.signaling.vocabulary import (
     CallType,
     Devices,
+    EndReason,
     Label,
     Millis,
     Origin,
@@ -70,3 +71,18 @@ class SeatView(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UserId
     name: Label
     state: SeatState
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A seat of a talk: it is asked in, or it is in."""
+
+    user_id: UserId
+    name: Label
+    state: Literal["ringing", "talking"]
+
+
+class LeftMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A seat that is no longer asked, or no longer in, and why."""
+
+    user_id: UserId
+    reason: EndReason

@@ -31,6 +31,10 @@ Connection = Annotated[
 ]
 
 
+MAX_MEMBERS = 4
+"""Seats in one talk, those that are still being rung included: a bed of this hardware class serves four."""
+
+
 class CallType(enum.IntEnum):
     """TUICalling's call types."""
 
@@ -133,6 +137,9 @@ class ErrorCode(enum.StrEnum):
     STALE_CALL = "stale_call"
     UNKNOWN_REQUEST = "unknown_request"
     UNKNOWN_BED = "unknown_bed"
+    SEAT_NOT_FREE = "seat_not_free"
+    SEAT_IN_TALK = "seat_in_talk"
+    TALK_FULL = "talk_full"
     NOT_ALLOWED = "not_allowed"
     TOO_MANY = "too_many"
     VERSION = "version"
@@ -159,6 +166,14 @@ class BedInfo(msgspec.Struct, frozen=True, kw_only=True):
     language: Literal["zh", "en"] = "zh"
 
 
+class Talk(msgspec.Struct, frozen=True, kw_only=True):
+    """A talk that is on: its call, and the seat in it."""
+
+    call_id: Token
+    seat: UserId
+    fence: Fence
+
+
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as its kiosk tells it; sent whole each time, so that the last one is the truth."""
 
@@ -177,6 +192,8 @@ class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The connected call, when ``phase`` is ``talking``."""
     call_seat: UserId | None = None
     fence: Fence = 0
+    others: Annotated[tuple[Talk, ...], Meta(max_length=MAX_MEMBERS - 1)] = ()
+    """The other talks, when several seats are in it; ``call_id`` is only the one that began first."""
     spoken: bool = False
     """Speech has really flowed both ways in some call of this request."""
     waited: Millis | None = None
@@ -190,8 +207,28 @@ class ClosedRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: CloseReason
 
 
+class FaultKind(enum.StrEnum):
+    """What is wrong with a device, as far as somebody at a seat must know."""
+
+    OFF = "off"
+    """Switched off in the settings."""
+    MISSING = "missing"
+    """Not found, or it cannot be used."""
+    FAILED = "failed"
+    """It worked, and does no more."""
+    SILENT = "silent"
+    """A microphone that hears nothing at all."""
+    STUCK = "stuck"
+    """A button that does not come back."""
+    NOT_KEPT = "not_kept"
+    """The disk takes nothing."""
+
+
+DeviceName = Literal["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
+
+
 class Devices(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of the bed's devices in words; empty means in order."""
+    """The state of the bed's devices in a technician's words, English; empty means in order."""
 
     camera: Words = ""
     microphone: Words = ""
@@ -201,3 +238,5 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     staff: Words = ""
     journal: Words = ""
     """The bed's disk: while it fails, a power cut at the bed would lose the request."""
+    kinds: dict[DeviceName, FaultKind] = {}
+    """What each fault is, for words in a reader's language. One without a kind is shown as it is told above."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import Callable
 from typing import Any
 
 import aioice.ice
 import aioice.turn
+import aiortc.clock
 import aiortc.jitterbuffer
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
@@ -20,16 +22,10 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import AudioStreamTrack
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    RTCP_PSFB_FIR,
-    RTCP_PSFB_PLI,
     RTP_HISTORY_SIZE,
-    RtcpPsfbPacket,
-    RtcpReceiverInfo,
-    RtcpRrPacket,
     RtpPacket,
-    pack_remb_fci,
 )
 from aiortc.sdp import SessionDescription
 
@@ -41,13 +37,11 @@ from kiosk.media.aiortc_private import (
     RTP_HISTORY,
     ShortJitterBuffer,
     depayloaded,
-    hear_feedback,
     keep_history,
     lose_datagrams,
-    negotiated_codec,
     offer_addresses,
-    pace,
     shorten_audio_buffer,
+    steady_clock,
     tap_packets,
 )
 from tests.waiting import until
@@ -63,6 +57,7 @@ def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", aioice.ice.get_host_addresses)
     monkeypatch.setattr(aiortc.rtcrtpreceiver, "JitterBuffer", aiortc.jitterbuffer.JitterBuffer)
     monkeypatch.setattr(aiortc.rtcrtpsender, "RTP_HISTORY_SIZE", RTP_HISTORY_SIZE)
+    monkeypatch.setattr(aioice.ice.Connection, "data_received", aiortc_private._data_received)
     for name in ("datagram_received", "send_data", "send_stun"):
         monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
 
@@ -113,6 +108,14 @@ def test_aioices_socket_is_used_by_these_methods(name: str, asked: list[str]) ->
     assert ("sendto" in method.__code__.co_names) == name.startswith("send"), f"StunProtocol.{name} sends otherwise"
 
 
+def test_what_is_no_stun_goes_on_by_this_method() -> None:
+    method = named(aioice.ice.Connection, "data_received")
+    assert parameters(method) == ["self", "data", "component"], "Connection.data_received takes other arguments now"
+    assert "data_received" in aioice.ice.StunProtocol.datagram_received.__code__.co_names, (
+        "StunProtocol.datagram_received hands data on otherwise: an empty datagram ends a call"
+    )
+
+
 def test_nothing_else_of_aioices_socket_sends() -> None:
     methods = vars(aioice.ice.StunProtocol)
     written = {name: method for name, method in methods.items() if inspect.isfunction(method)}
@@ -148,115 +151,26 @@ def test_a_sender_sends_its_packets_by_its_transport() -> None:
 # -- what they do
 
 
-class Heard:
-    """A sender of pictures, and what its far end was heard to say."""
-
-    def __init__(self) -> None:
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.transceiver = self.peer.addTransceiver("video")
-        self.sender = self.transceiver.sender
-        self.keyframes = 0
-        self.reports: list[tuple[int | None, float | None, float | None]] = []
-        hear_feedback(self.sender, keyframe=self._keyframe, report=lambda *report: self.reports.append(report))
-
-    def _keyframe(self) -> None:
-        self.keyframes += 1
-
-
-@pytest.fixture
-async def heard() -> AsyncIterator[Heard]:
-    heard = Heard()
-    yield heard
-    await heard.peer.close()
-
-
-@pytest.mark.parametrize("fmt", [RTCP_PSFB_PLI, RTCP_PSFB_FIR])
-async def test_a_request_for_a_key_frame_is_heard(heard: Heard, fmt: int) -> None:
-    await heard.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=fmt, ssrc=1, media_ssrc=heard.sender._ssrc))
-    assert heard.keyframes == 1
-
-
-async def test_what_the_far_end_estimates_is_heard(heard: Heard) -> None:
-    fci = pack_remb_fci(1_000_000, [heard.sender._ssrc])
-    await heard.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
-    ((bps, loss, rtt),) = heard.reports
-    assert bps == pytest.approx(1_000_000, rel=0.01)
-    assert (loss, rtt) == (None, None)
-
-
-@pytest.mark.parametrize("fci", [b"", b"garbage!", pack_remb_fci(1_000_000, [12345])])
-async def test_what_is_not_said_of_our_pictures_is_not_heard(heard: Heard, fci: bytes) -> None:
-    await heard.sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
-    await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[loss_report(12345)]))
-    assert heard.reports == []
-
-
-def loss_report(ssrc: int, *, lost: int = 3, highest: int = 9) -> RtcpReceiverInfo:
-    return RtcpReceiverInfo(
-        ssrc=ssrc, fraction_lost=64, packets_lost=lost, highest_sequence=highest, jitter=0, lsr=0, dlsr=0
-    )
-
-
-async def test_loss_is_heard(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
-    ssrc = heard.sender._ssrc
-    monkeypatch.setattr("kiosk.media.aiortc_private.LOSS_WINDOW_S", 0.0)
-    for report in (
-        loss_report(ssrc),
-        loss_report(ssrc, lost=8, highest=109),
-        loss_report(ssrc, lost=8, highest=109),
-    ):
-        await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
-    assert heard.reports == [(None, 0.05, None)], "of what has come since; the first and an idle one say nothing"
-
-
-async def test_many_reports_at_once_are_one(heard: Heard) -> None:
-    for lost in range(5):
-        report = loss_report(heard.sender._ssrc, lost=lost, highest=lost + 9)
-        await heard.sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
-    assert heard.reports == [], "a handful of packets says nothing of a path"
-
-
-async def test_the_codec_is_known_after_the_answer(heard: Heard) -> None:
-    assert negotiated_codec(heard.transceiver) == ""
-    far = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    try:
-        await heard.peer.setLocalDescription(await heard.peer.createOffer())
-        await far.setRemoteDescription(heard.peer.localDescription)
-        await far.setLocalDescription(await far.createAnswer())
-        await heard.peer.setRemoteDescription(far.localDescription)
-        assert negotiated_codec(heard.transceiver) == "VP8"
-    finally:
-        await far.close()
-
-
-async def test_only_the_senders_own_packets_are_paced(heard: Heard) -> None:
-    sent: list[bytes] = []
-
-    async def send(data: bytes) -> None:
-        sent.append(data)
-
-    transport = heard.sender.transport
-    vars(transport).update(_send_rtp=send)
-    pace(heard.sender, rate_bps=lambda: 1_000_000.0)
-    ours, other = (bytes(8) + ssrc.to_bytes(4, "big") + bytes(1188) for ssrc in (heard.sender._ssrc, 12345))
-
-    async def key_frame() -> None:
-        for _ in range(3):
-            await transport._send_rtp(ours)
-
-    sending = asyncio.create_task(key_frame())
-    await until(lambda: sent != [], "its first packet has left")
-    await transport._send_rtp(other)
-    assert not sending.done(), "another stream's packet does not wait behind a key frame"
-    await sending
-    assert sent.count(ours) == 3
-    assert sent[-1] == ours
-
-
 def test_senders_keep_enough_for_a_key_frame() -> None:
     keep_history()
     assert vars(aiortc.rtcrtpsender)["RTP_HISTORY_SIZE"] == RTP_HISTORY
     assert 65536 % RTP_HISTORY == 0, "the index goes on evenly when the number wraps"
+
+
+def test_rtps_time_goes_on_when_the_wall_clock_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the names that a sender and a transport ask."""
+    for method, name in ((RTCRtpSender._run_rtp, "current_ntp_time"), (RTCDtlsTransport._recv_next, "current_ms")):
+        assert {"clock", name} <= set(method.__code__.co_names), f"the time is not of clock.{name} any more"
+        monkeypatch.setattr(aiortc.clock, name, getattr(aiortc.clock, name))
+    now = [5_000_000_000]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
+    steady_clock()
+    assert aiortc.clock.current_ntp_time() == 5 << 32
+    assert aiortc.clock.current_ms() == 5000
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    now[0] += 250_000_000
+    assert aiortc.clock.current_ntp_time() == (5 << 32) + (1 << 30)
+    assert aiortc.clock.current_ms() == 5250
 
 
 async def addresses_offered() -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from websockets.frames import Frame, Opcode
 from kiosk.desk import listening, peer, peer_session, relay, server
 from kiosk.signaling import messages as wire
 from tests.desks import BED, Peer, RunningDesk, desk_running, help_wanted, ringing
+from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
 
 UPGRADE = (
@@ -48,14 +48,6 @@ def unread_socket(desk: RunningDesk) -> socket.socket:
     thin.connect(("127.0.0.1", desk.port))
     thin.setblocking(False)
     return thin
-
-
-def open_sockets() -> int:
-    found = 0
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # closed while we were looking
-            found += os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
-    return found
 
 
 async def is_cut_off(reader: asyncio.StreamReader) -> bool:

@@ -19,6 +19,8 @@ from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault, Devi
 from kiosk.media.call_sound import CallSound
 from kiosk.media.echo import EchoControl, NoEchoControl, choose_echo_control
 from kiosk.media.loudness import Volume
+from kiosk.media.voice_source import VoiceSource
+from kiosk.signaling.messages import FaultKind
 from tests.pulse import PulseRig
 from tests.threads import no_thread_left
 from tests.waiting import HANG_S, until
@@ -56,6 +58,17 @@ def card(threads_end: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         yield rig
 
 
+class Kept(VoiceSource):
+    """Keeps what would be encoded."""
+
+    def __init__(self, sent: list[Block]) -> None:
+        super().__init__()
+        self._sent = sent
+
+    def deliver(self, block: Block, *, lifted_db: float = 0.0) -> None:
+        self._sent.append(block.copy())
+
+
 class Bed:
     """The bed's sound devices in a call; what the microphone gives to the call is kept."""
 
@@ -79,7 +92,7 @@ class Bed:
             tell=self.events.append,
             sound=self.sound,
         )
-        self.devices.route(picture=lambda frame: None, sound=lambda block: self.sent.append(block.copy()))
+        self.devices.voice = Kept(self.sent)
 
     async def opens(self) -> None:
         self.devices.open(video=False)
@@ -182,7 +195,8 @@ async def test_a_microphone_that_gives_only_zeros_is_told_and_taken_back(card: P
     await bed.opens()
     await until(lambda: isinstance(bed.events[-1], DeviceFault), "the dead microphone is told")
     fault = bed.events[-1]
-    assert fault == DeviceFault("microphone", "ALSA kiosk_mic: no sound at all for 1 s: muted, or unplugged?")
+    words = "ALSA kiosk_mic: no sound at all for 1 s: muted, or unplugged?"
+    assert fault == DeviceFault("microphone", words, FaultKind.SILENT)
     speaking = threading.Thread(target=card.play_into_microphone, args=(voice(2.0),))
     speaking.start()
     await until(lambda: bed.events[-1] == DeviceOpened("microphone"), "it is taken back")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aioice.ice
@@ -20,6 +20,7 @@ from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.relays import Relays
 from kiosk.media.session import MediaSession
 from kiosk.signaling.messages import CallType, IceServer
+from tests.sockets import open_sockets
 from tests.turn import SECRET, TurnServer, Way, free_port
 from tests.waiting import until
 
@@ -30,6 +31,14 @@ WAYS: tuple[Way, ...] = ("udp", "tcp", "tls")
 def aiortc_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("get_host_addresses", "relayed_candidate", "server_reflexive_candidate"):
         monkeypatch.setattr(aioice.ice, name, getattr(aioice.ice, name))
+
+
+@pytest.fixture(autouse=True)
+async def no_socket_is_left() -> AsyncIterator[None]:
+    """aioice closes a connection on which it was refused, but does not wait for the goodbye that TLS then says."""
+    before = open_sockets()
+    yield
+    await until(lambda: open_sockets() == before, "every socket is closed")
 
 
 @pytest.fixture

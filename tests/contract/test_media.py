@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import av
 import pytest
@@ -16,6 +15,7 @@ from kiosk.hardware.camera import Camera, OnFault, OnFrame
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.microphone import SAMPLE_RATE, Microphone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture, read_code
+from kiosk.hardware.sound import BLOCK_S
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.answering_peer import AnsweringPeer, luma_of
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
@@ -29,7 +29,9 @@ from kiosk.media.session import (
     RemoteVideoStarted,
     SpokenBothWays,
 )
-from kiosk.signaling.messages import CallType
+from kiosk.media.stages import Stage, Took, nobody
+from kiosk.signaling.messages import CallType, FaultKind
+from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
 
 BED_HZ, SEAT_HZ = 440.0, 660.0
@@ -44,12 +46,15 @@ class Bed:
         call_type: CallType = CallType.VIDEO,
         camera: Camera | None = None,
         microphone: Microphone | None = None,
+        took: Took = nobody,
     ) -> None:
         self.speaker = SimulatedSpeaker()
         self.events: list[MediaEvent | DeviceEvent] = []
         self.changed = asyncio.Event()
         self.pictures: list[av.VideoFrame] = []
-        self.devices = CallDevices(camera=camera, microphone=microphone, speaker=self.speaker, tell=self._told)
+        self.devices = CallDevices(
+            camera=camera, microphone=microphone, speaker=self.speaker, tell=self._told, took=took
+        )
         self.devices.open(video=call_type is CallType.VIDEO)
         self.session = MediaSession(
             call_type=call_type,
@@ -58,6 +63,7 @@ class Bed:
             on_event=self._told,
             log_id="test",
             picture=self.pictures.append,
+            took=took,
         )
 
     async def closes(self) -> None:
@@ -138,6 +144,24 @@ async def test_nothing_leaves_the_bed_before_the_gate_opens_and_everything_after
     await bed.closes()
 
 
+async def test_how_long_each_stage_of_pictures_and_sound_took_is_told(seat: AnsweringPeer) -> None:
+    told: dict[Stage, list[float]] = {stage: [] for stage in Stage}
+    bed = Bed(
+        camera=picture(),
+        microphone=ToneMicrophone(BED_HZ),
+        took=lambda stage, seconds: told[stage].append(seconds),
+    )
+    await connect(bed, seat)
+    await until(lambda: len(told[Stage.SOUND_PROCESSED]) > 5)
+    assert not told[Stage.PICTURE_ENCODED], "nothing is encoded behind a closed gate"
+    bed.session.open_gate()
+    seat.accept()
+    await until(lambda: all(len(times) > 5 for times in told.values()), str(told))
+    assert min(min(times) for times in told.values()) >= 0
+    assert min(told[Stage.SOUND_PROCESSED]) >= BLOCK_S, "from a block's first sample on"
+    await bed.closes()
+
+
 async def _first(seat: AnsweringPeer) -> None:
     done, pending = await asyncio.wait(
         [asyncio.create_task(seat.audible.wait()), asyncio.create_task(seat.visible.wait())],
@@ -176,7 +200,7 @@ async def test_a_missing_camera_is_told_and_the_call_goes_on(seat: AnsweringPeer
     bed = Bed(camera=Missing(width=640, height=360, fps=30), microphone=ToneMicrophone(BED_HZ))
     await connect(bed, seat)
     fault = await bed.tells(DeviceFault)
-    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened")
+    assert fault == DeviceFault("camera", "camera /dev/video0: cannot be opened", FaultKind.MISSING)
     bed.session.open_gate()
     async with asyncio.timeout(HANG_S):
         await seat.audible.wait()
@@ -289,15 +313,10 @@ async def test_a_bare_session_closed_at_any_turn_of_its_offer_leaves_no_socket(t
         on_event=lambda event: None,
         log_id="test",
     )
-    before = open_files()
+    before = open_sockets()
     offering = asyncio.create_task(session.offer())
     for _ in range(turns):
         await asyncio.sleep(0)  # one turn of the loop
     await session.close()
     await asyncio.gather(offering, return_exceptions=True)
-    await until(lambda: open_files() == before, "every socket is closed")
-
-
-def open_files() -> int:
-    """How many this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+    await until(lambda: open_sockets() == before, "every socket is closed")

@@ -10,13 +10,15 @@ import pytest
 
 from kiosk.errors import HardwareFault
 from kiosk.hardware.microphone import Microphone, OnBlock, OnFault, ToneMicrophone
+from kiosk.hardware.sound import Block
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.answering_peer import AnsweringPeer
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault, DeviceOpened
 from kiosk.media.interfaces import LOOPBACK, prepare_media
-from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, MediaStalled
+from kiosk.media.received_sound import ReceivedSound
+from kiosk.media.session import MediaConnected, MediaEvent, MediaSession, MediaStalled, RemoteAudioStarted
 from kiosk.media.simulated_loss import SimulatedLoss
-from kiosk.signaling.messages import CallType
+from kiosk.signaling.messages import CallType, FaultKind
 from tests.waiting import HANG_S, until
 
 
@@ -103,6 +105,23 @@ async def test_a_rebuilt_connection_carries_sound_from_the_same_open_microphone(
         await talk.seat.audible.wait()
 
 
+async def test_sound_that_cannot_be_played_is_told_and_a_rebuilt_connection_plays_it(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: ReceivedSound, *, at: float) -> Block:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReceivedSound, "pull", broken)
+        talk.seat.accept()
+        talk.session.watch(peer_sends=True)
+        await until(lambda: talk.stalls() > 0, "it is told")
+        assert MediaStalled("what the seat says cannot be played") in talk.events
+    await talk.rebuilt()
+    talk.seat.accept()
+    await until(lambda: RemoteAudioStarted() in talk.events, "the seat is heard")
+
+
 async def test_a_stalled_path_does_not_keep_a_session_from_closing(talk: Talk, loss: SimulatedLoss) -> None:
     talk.session.watch(peer_sends=True)
     loss.stall("both", HANG_S)
@@ -169,8 +188,8 @@ async def test_a_device_that_comes_back_is_opened_again_and_both_are_told() -> N
     await until(lambda: len(kept.events) == 4, "opened again")
     assert kept.events == [
         DeviceOpened("microphone"),
-        DeviceFault("microphone", "microphone flaky: unplugged"),
-        DeviceFault("microphone", "microphone flaky: none found"),
+        DeviceFault("microphone", "microphone flaky: unplugged", FaultKind.FAILED),
+        DeviceFault("microphone", "microphone flaky: none found", FaultKind.MISSING),
         DeviceOpened("microphone"),
     ]
     await kept.devices.close()

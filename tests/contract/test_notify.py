@@ -16,7 +16,7 @@ import pytest
 from kiosk import settings
 from kiosk.notify import Notifier
 from kiosk.settings import Settings, save
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, until
 
 NOBODY_LISTENS = 1
 """TCP port 1 (tcpmux) of this machine."""
@@ -62,6 +62,13 @@ class Systemd:
                 await self.until(told, times=self.heard.count(told) + 1)
         except TimeoutError:
             raise _Quiet from None
+
+    def stands_still(self) -> None:
+        """It reads nothing, and has been sent so much already that no more goes in."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other, contextlib.suppress(BlockingIOError):
+            other.setblocking(False)
+            while True:
+                other.sendto(b"STATUS=another service's", str(self.path))
 
     def close(self) -> None:
         self._socket.close()
@@ -151,7 +158,7 @@ def test_without_a_watchdog_none_is_fed(
     assert Notifier().watchdog_s is None
 
 
-def test_a_systemd_that_went_away_is_told_once_and_harms_nobody(
+async def test_a_systemd_that_went_away_is_told_once_and_harms_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
@@ -159,6 +166,35 @@ def test_a_systemd_that_went_away_is_told_once_and_harms_nobody(
     notifier.ready()
     notifier.alive()
     assert len(caplog.records) == 1
+
+
+async def test_what_was_said_while_systemd_did_not_read_is_kept_but_for_that_we_lived_then(
+    systemd: Systemd, caplog: pytest.LogCaptureFixture
+) -> None:
+    systemd.stands_still()
+    notifier = Notifier()
+    notifier.ready()
+    notifier.status("not connected")
+    notifier.alive()
+    notifier.alive()
+    notifier.status("connected")
+    assert [record.getMessage() for record in caplog.records] == [
+        "x systemd does not hear us: [Errno 11] it does not read what it is sent"
+    ]
+    assert not any(word.startswith("READY") for word in systemd.hears())
+    await systemd.until("STATUS=connected")
+    assert systemd.heard == ["READY=1", "STATUS=connected"]
+    notifier.alive()
+    await systemd.until("WATCHDOG=1")
+
+
+def test_a_socket_without_a_file_is_heard_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    name = tmp_path.as_posix()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"\0{name}")
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        Notifier().ready()
+        assert systemd.recv(4096, socket.MSG_DONTWAIT) == b"READY=1"
 
 
 # -- a real bed
@@ -192,16 +228,38 @@ async def bed(systemd: Systemd, tmp_path: Path) -> AsyncIterator[asyncio.subproc
         await process.wait()
 
 
+def tap(bed: asyncio.subprocess.Process) -> None:
+    """Press the call button."""
+    assert bed.stdin is not None
+    bed.stdin.write(b"call tap\n")
+
+
 async def test_a_bed_is_ready_before_its_desk_is_reached_and_says_that_it_is_not(
     bed: asyncio.subprocess.Process, systemd: Systemd
 ) -> None:
     await systemd.until("READY=1")
     await systemd.until("STATUS=Not connected. Please use the other bell.")
-    assert bed.stdin is not None
-    bed.stdin.write(b"call tap\n")
+    tap(bed)
     await systemd.until(
         "STATUS=We heard you, but nobody can be reached. Please use the other bell. We keep trying."
     )
+
+
+@pytest.fixture
+def no_reader(systemd: Systemd) -> None:
+    """Before the bed is started."""
+    systemd.stands_still()
+
+
+async def test_a_bed_works_while_systemd_reads_nothing_and_is_ready_when_it_does(
+    no_reader: None, bed: asyncio.subprocess.Process, systemd: Systemd, tmp_path: Path
+) -> None:
+    tap(bed)
+    log = tmp_path / "bed.log"
+    await until(lambda: "idle → unsent" in log.read_text(), "the bed takes the press")
+    await until(lambda: log.read_text().count("Connect call failed") == 2, "and tries to reach its desk")
+    assert not any(word.startswith("READY") for word in systemd.hears())
+    await systemd.until("READY=1")
 
 
 @pytest.fixture
@@ -215,8 +273,7 @@ async def test_a_bed_that_can_keep_nothing_works_and_says_so(
 ) -> None:
     fault = "[journal: cannot be written: Not a directory]"
     await systemd.until(f"STATUS=Not connected. Please use the other bell. {fault}")
-    assert bed.stdin is not None
-    bed.stdin.write(b"call tap\n")
+    tap(bed)
     heard = "We heard you, but nobody can be reached. Please use the other bell. We keep trying."
     await systemd.until(f"STATUS={heard} {fault}")
 

@@ -21,7 +21,7 @@ from kiosk.check import probes
 from kiosk.check.around import Interface
 from kiosk.desk.certificate import LIFE_DAYS
 from kiosk.errors import Refused
-from kiosk.settings import write_secret
+from kiosk.files import write_secret
 from kiosk.signaling import messages as wire
 from kiosk.signaling.desk_login import Ticket, try_login
 from tests.beds import bed_connecting

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
+import itertools
 import random
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
+from typing import Any
 
 import numpy as np
 import pytest
@@ -211,28 +214,35 @@ async def send(sound: SeatSound, packets: Sequence[bytes]) -> None:
         await asyncio.sleep(max(0.0, began + (number + 1) * PACKET_S - loop.time()))
 
 
+@contextlib.asynccontextmanager
+async def heard_by(heard: Callable[[float], None], speaker: SimulatedSpeaker | None) -> AsyncIterator[SeatSound]:
+    """A seat's sound while a speaker plays it, or nothing does."""
+    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
+    devices.open(video=False)
+    sound = SeatSound(heard=heard)
+    devices.mix.add(sound)
+    try:
+        yield sound
+    finally:
+        devices.mix.remove(sound)
+        await devices.close()
+
+
 async def test_the_speaker_pulls_what_it_plays_and_each_blocks_level_is_told_on_the_loop(
     packets: list[bytes],
 ) -> None:
     speaker, levels, threads = SimulatedSpeaker(), list[float](), set[int]()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    devices.open(video=False)
 
     def take(level: float) -> None:
         levels.append(level)
         threads.add(threading.get_ident())
 
-    sound = SeatSound(devices, heard=take)
-    playing = asyncio.create_task(sound.play())
-    await send(sound, packets[20:100])
-    await until(lambda: max(levels) > -40, "speech is heard")
-    assert threads == {threading.get_ident()}
-    assert speaker.delay_s == 0, "nothing waits between playout and device"
-    assert rms_dbfs(speaker.recent()) > -50
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    assert vars(devices)["_source"] is None, "an ended call's sound is asked for no more"
-    await devices.close()
+    async with heard_by(take, speaker) as sound:
+        await send(sound, packets[20:100])
+        await until(lambda: max(levels) > -40, "speech is heard")
+        assert threads == {threading.get_ident()}
+        assert speaker.delay_s == 0, "nothing waits between playout and device"
+        assert rms_dbfs(speaker.recent()) > -50
     assert "concealed" in in_words(sound.report)
 
 
@@ -243,35 +253,33 @@ async def test_without_a_device_that_pulls_speech_is_noticed_nevertheless(
     speaker = SimulatedSpeaker() if stalled else None
     if speaker is not None:
         speaker.stall()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    devices.open(video=False)
     levels: list[float] = []
-    sound = SeatSound(devices, heard=levels.append)
-    playing = asyncio.create_task(sound.play())
-    async with asyncio.timeout(HANG_S):
+    async with heard_by(levels.append, speaker) as sound, asyncio.timeout(HANG_S):
         await send(sound, packets[20:120])
-    await until(lambda: max(levels, default=-96.0) > -40, "speech is heard")
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    await devices.close()
+        await until(lambda: max(levels, default=-96.0) > -40, "speech is heard")
 
 
-async def test_a_rebuilt_connections_sound_goes_on_when_the_older_one_ends() -> None:
-    speaker = SimulatedSpeaker()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    ones, twos = (np.full(BLOCK_SAMPLES, value, np.int16) for value in (1, 2))
-    older, newer = (lambda: ones), (lambda: twos)
-    devices.feed(older)
-    devices.feed(newer)
-    devices.starve(older)
-    devices.open(video=False)
-    await until(lambda: 2 in speaker.recent(), "the newer one is heard")
-    devices.starve(newer)
-    await until(lambda: not speaker.recent()[-BLOCK_SAMPLES:].any(), "and then nobody")
-    await devices.close()
+@pytest.mark.parametrize("fails", ["take", "pull"])
+async def test_a_playout_that_fails_begins_anew_and_speech_is_heard(
+    packets: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str
+) -> None:
+    works, failures = getattr(ReceivedSound, fails), itertools.count()
+
+    def fails_once(self: ReceivedSound, *asked: Any, **more: Any) -> Any:
+        if next(failures) == 0:
+            raise ZeroDivisionError
+        return works(self, *asked, **more)
+
+    monkeypatch.setattr(ReceivedSound, fails, fails_once)
+    levels: list[float] = []
+    async with heard_by(levels.append, SimulatedSpeaker()) as sound:
+        await send(sound, packets[20:120])
+        await until(lambda: max(levels) > -40, "speech is heard")
+        assert not sound.broken
+    assert caplog.text.count("begins anew") == 1
 
 
-async def test_a_fault_of_ours_is_silence_and_is_logged_once(
+async def test_a_playout_that_always_fails_is_broken_and_the_device_goes_on_in_silence(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(self: ReceivedSound, *, at: float, samples: int = 0) -> Block:
@@ -279,15 +287,11 @@ async def test_a_fault_of_ours_is_silence_and_is_logged_once(
 
     monkeypatch.setattr(ReceivedSound, "pull", broken)
     speaker = SimulatedSpeaker()
-    devices = CallDevices(camera=None, microphone=None, speaker=speaker, tell=lambda event: None)
-    sound = SeatSound(devices, heard=lambda level: None)
-    playing = asyncio.create_task(sound.play())
-    devices.open(video=False)
-    await until(lambda: len(speaker.recent()) > SAMPLE_RATE // 4, "the device goes on")
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    await devices.close()
-    assert caplog.text.count("received sound cannot be played") == 1
+    async with heard_by(lambda level: None, speaker) as sound:
+        await until(lambda: len(speaker.recent()) > SAMPLE_RATE // 4, "the device goes on")
+        assert sound.broken
+    assert caplog.text.count("begins anew") == 3
+    assert caplog.text.count("cannot be played") == 1
 
 
 def test_nothing_received_is_said_so() -> None:

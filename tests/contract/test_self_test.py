@@ -25,9 +25,10 @@ from kiosk.control import messages
 from kiosk.control.address import path_of
 from kiosk.control.client import ControlClient, bed_at
 from kiosk.control.messages import Refusal
+from kiosk.files import write_secret
 from kiosk.hardware.lamp import GpioLamp, LampPattern
 from kiosk.hardware.pins import simulated_pins
-from kiosk.settings import Settings, write_secret
+from kiosk.settings import Settings
 from tests.bedsides import NOBODY_LISTENS, RunningBedside, bed_settings, bedside_running
 from tests.desks import BED, RunningDesk
 from tests.waiting import HANG_S, until
@@ -452,7 +453,7 @@ async def test_the_state_tells_link_request_devices_and_buttons(tmp_path: Path, 
     async with running(tmp_path, simulated(desk.ws_url), user_sig=lambda: desk.ticket(BED)) as bed:
         await bed.bed.shows("ready")
         state = await bed.client.state()
-        assert (state.link, state.link_trouble, state.request, state.call) == ("up", "", None, None)
+        assert (state.link, state.link_trouble, state.request, state.calls) == ("up", "", None, ())
         assert (state.user_id, state.lamp, state.relay, state.testing) == (BED, False, False, False)
         assert (state.camera, state.microphone) == ("moving test picture", "simulated room")
         assert [button.name for button in state.buttons] == ["call", "cancel", "attend"]

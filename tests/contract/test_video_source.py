@@ -11,6 +11,7 @@ import av
 import pytest
 
 from kiosk.errors import MediaError
+from kiosk.hardware.camera import Rotation
 from kiosk.hardware.moving_picture import MovingPicture, read_code
 from kiosk.media.answering_peer import luma_of
 from kiosk.media.encoders import (
@@ -25,7 +26,6 @@ from kiosk.media.encoders import (
     X264Encoder,
     working_makers,
 )
-from kiosk.media.picture_shape import Rotation
 from kiosk.media.rate_control import Report
 from kiosk.media.tracks import Gate
 from kiosk.media.video_source import MAX_FAILURES, VideoSource

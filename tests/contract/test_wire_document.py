@@ -30,7 +30,7 @@ DIRECTIONS = {
 EXAMPLES = re.findall(r"```json (.+?)\n(.+?)```", PAGE, re.DOTALL)
 
 
-WITH_PARTS = ("ice_servers", "snapshot", "request", "incoming_call", "board", "beds", "calling")
+WITH_PARTS = ("ice_servers", "snapshot", "request", "incoming_call", "board", "beds", "calling", "seats", "members")
 """Whose parts have defaults that an example may leave out."""
 
 

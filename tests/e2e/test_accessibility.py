@@ -69,6 +69,16 @@ async def states(hospital: Hospital, sign_in: SignIn, **context: Any) -> AsyncIt
     await seat.answers()
     await seat.page.keyboard.press("m")
     yield "in a call", seat
+    colleague: Seat = await sign_in("nurse-2", **context)
+    await seat.by("find-seats").click()
+    await seat.says("found-seat", "Nurse-2")
+    yield "looking for a colleague", seat
+    await seat.by("ask-to-join").click()
+    await colleague.rings()
+    yield "asked to join", colleague
+    await colleague.answers()
+    await seat.says("member", "Nurse-2")
+    yield "with a colleague", seat
     await seat.by("switch-to-audio").click()
     yield "in an audio call", seat
     await seat.by("hang-up").click()
@@ -123,4 +133,23 @@ async def test_nothing_is_spoken_twice_in_a_call_from_ring_to_end(hospital: Hosp
     await seat.request_is("answered")
     spoken = [words for words in await seat.page.evaluate("spoken") if words]
     assert "In a call" in spoken
+    assert len(spoken) == len(set(spoken)), spoken
+
+
+async def test_nothing_is_spoken_twice_when_a_colleague_joins_and_leaves(
+    hospital: Hospital, sign_in: SignIn
+) -> None:
+    await hospital.opens()
+    seat, colleague = await sign_in(), await sign_in("nurse-2")
+    hospital.bed.press()
+    await seat.answers()
+    await seat.page.evaluate(SPOKEN)
+    await seat.by("find-seats").click()
+    await seat.by("ask-to-join").click()
+    await colleague.answers()
+    await seat.says("status", "Nurse-2 has joined the talk.")
+    await colleague.by("hang-up").click()
+    await seat.says("status", "Nurse-2 has left the talk.")
+    spoken = [words for words in await seat.page.evaluate("spoken") if words]
+    assert "Nurse-2 is being asked to join." in spoken
     assert len(spoken) == len(set(spoken)), spoken

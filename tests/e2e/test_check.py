@@ -388,6 +388,6 @@ async def test_in_a_call_its_quality_is_told_at_both_ends(hospital: Hospital, si
     _, result = await checked(hospital.ward.bed_file)
     assert result.state is not None
     assert result.state["levels"]["microphone"] > -60, "somebody hums"
-    assert result.state["call"]["at_bed"]["quality"] in range(1, 6)
+    assert result.state["calls"][0]["at_bed"]["quality"] in range(1, 6)
     assert hospital.bed.shown()[-1] == "talking"
     await seat.by("hang-up").click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.alsa]
 HANG_MS = HANG_S * 1000
 INSIDE = ("accept", "reject", "BODY")
 PASSPHRASE = "correct horse battery"
+SHORT_LIFE_S = 10
+"""Of a UserSig: enough to sign in with it."""
 
 
 async def opens_the_page(hospital: Hospital, browser: Any, **context: Any) -> Page:
@@ -133,6 +136,20 @@ async def test_a_kiosk_cannot_sit_at_a_seat(hospital: Hospital, browser: Any) ->
     await expect(seat.by("sign-in-form")).to_be_visible()
 
 
+async def test_a_user_sig_that_runs_out_leads_back_to_the_form_with_words(hospital: Hospital, browser: Any) -> None:
+    await hospital.opens()
+    seat = Seat(await opens_the_page(hospital, browser))
+    registry = hospital.ward.registry()
+    await seat.by("user-id").fill("nurse-1")
+    await seat.page.get_by_text("I have a UserSig").click()
+    await seat.by("sdk-app-id").fill(str(hospital.ward.settings.desk.sdk_app_id))
+    await seat.by("user-sig").fill(registry.issue("nurse-1", now=int(time.time()), ttl_s=SHORT_LIFE_S))
+    await seat.by("sign-in").click()
+    await seat.is_("not_ready")
+    await seat.says("status", "Your sign-in has expired. Please sign in again.")
+    await expect(seat.by("sign-in-form")).to_be_visible()
+
+
 async def test_signing_out_in_a_call_hangs_up(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens()
     seat = await sign_in()
@@ -188,7 +205,7 @@ async def test_the_board_shows_the_most_urgent_first_and_in_words(hospital: Hosp
     await seat.by("rest").click()
     await seat.is_("rest")
     assert hospital.desk is not None
-    broken = wire.Devices(camera="no camera found")
+    broken = wire.Devices(camera="no camera found", speaker="it hums", kinds={"camera": wire.FaultKind.MISSING})
     async with AsyncExitStack() as stack:
         beds: dict[str, dict[str, Any]] = {
             "302": {"age": 63_000},
@@ -201,7 +218,10 @@ async def test_the_board_shows_the_most_urgent_first_and_in_words(hospital: Hosp
         rows = seat.by("request-row")
         await expect(rows).to_have_count(4)
         await expect(rows.nth(0)).to_contain_text(
-            re.compile(r"emergency Ward 3 · 303 · 1 waiting 00:2\d .*pressed 4 × · camera: no camera found")
+            re.compile(
+                r"emergency Ward 3 · 303 · 1 waiting 00:2\d .*pressed 4 ×"
+                r" · camera: not found, or it cannot be used · speaker: it hums"
+            )
         )
         await expect(rows.nth(1)).to_contain_text(re.compile(r"urgent Ward 3 · 304 · 1 waiting 1:01:\d\d"))
         await expect(rows.nth(2)).to_contain_text(re.compile(r"normal Ward 3 · 302 · 1 waiting 01:\d\d"))
@@ -239,16 +259,23 @@ async def test_the_language_changes_in_the_middle_of_a_call(hospital: Hospital, 
 
 
 @pytest.mark.parametrize(
-    ("camera", "words"),
-    [("none", "Its camera: switched off"), ("/dev/video99", "Its camera: camera /dev/video99")],
+    ("camera", "words", "chinese"),
+    [
+        ("none", "Its camera: switched off", "摄像头：已关闭"),
+        ("/dev/video99", "Its camera: not found, or it cannot be used", "摄像头：未找到或无法使用"),
+    ],
 )
 async def test_a_bed_without_a_camera_shows_words_instead_of_a_black_picture(
-    hospital: Hospital, sign_in: SignIn, camera: str, words: str
+    hospital: Hospital, sign_in: SignIn, camera: str, words: str, chinese: str
 ) -> None:
     await hospital.opens(ward_settings(video=settings.Video(camera=camera)))
     seat = await sign_in()
     hospital.bed.press()
     await seat.answers()
     await seat.says("stage-words", words)
+    await seat.by("language").click()
+    await seat.says("stage-words", chinese)
+    shown = await seat.by("stage-words").inner_text()
+    assert not re.search("[A-Za-z]", shown), f"English words on the Chinese page: {shown}"
     await expect(seat.by("remote-video")).to_be_hidden()
     await seat.hears_the_bed()

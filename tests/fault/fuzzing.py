@@ -25,7 +25,7 @@ from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from tests.unit.test_messages import EXAMPLES
 
-BED, SEAT = "bed-1", "nurse-1"
+BED, SEATS = "bed-1", ("nurse-1", "doctor-1")
 INPUTS_PER_HISTORY = 100
 
 ODD_VALUES: list[Any] = [
@@ -134,7 +134,7 @@ class Inputs:
 
 
 class Ends:
-    """A bed and a desk with one seat, each taking whatever is said to it."""
+    """A bed and a desk with two seats, each taking whatever is said to it."""
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
@@ -142,9 +142,10 @@ class Ends:
         info = wire.BedInfo(group="ward")
         self._bed = Bed(rules=request_state.Rules(), info=info, devices=wire.Devices())
         self._desk = Allocation(rules=Rules(close_from_seat=True), first_fence=1)
-        self._desk.handle(SeatArrived(SEAT, "Nurse Lin", frozenset({"ward"}), None), now=0.0)
+        for seat in SEATS:
+            self._desk.handle(SeatArrived(seat, seat, frozenset({"ward"}), None), now=0.0)
+            self._said(seat, wire.SetSeatState(state="free"))
         self._said(BED, wire.Snapshot(bed=info))
-        self._said(SEAT, wire.SetSeatState(state="free"))
         self._bed.handle(bed_events.LinkUp(30.0), now=0.0)
         self.messages = 0
         """Inputs that were messages for somebody."""
@@ -154,7 +155,7 @@ class Ends:
         self._now += 1
         assert codec.id_of(raw) is UNSET or isinstance(codec.id_of(raw), str)
         before = self.messages
-        for decoder, user in ((FROM_KIOSK, BED), (FROM_SEAT, SEAT), (TO_KIOSK, None), (TO_SEAT, None)):
+        for decoder in (FROM_KIOSK, FROM_SEAT, TO_KIOSK, TO_SEAT):
             try:
                 message = decoder.decode(raw)
             except BadMessage as error:
@@ -163,10 +164,10 @@ class Ends:
                 continue
             self.messages = before + 1
             assert decoder.decode(codec.encode(message)) == message
-            if user is not None and not isinstance(message, wire.Login | wire.Pong):
-                self._said(user, message)
-            elif decoder is TO_KIOSK:
+            if decoder is TO_KIOSK:
                 self._bed_hears(message)
+            elif decoder is not TO_SEAT and not isinstance(message, wire.Login | wire.Pong):
+                self._said(BED if decoder is FROM_KIOSK else self._seat_of(message), message)
 
     def presses(self) -> None:
         """The patient presses: there is something to talk about."""
@@ -178,16 +179,24 @@ class Ends:
             return
         self._said(BED, wire.Request(request=told))
 
+    def _seat_of(self, message: wire.Message) -> str:
+        """The seat whose call is named, if one is."""
+        lease = self._desk.ledger.leases.get(getattr(message, "call_id", ""))
+        return lease.seat if lease is not None and lease.seat in SEATS else SEATS[0]
+
     def _said(self, user: str, message: wire.Message) -> None:
         effects = self._desk.handle(Said(user, message), now=self._now)
         for effect in effects:
-            if isinstance(effect, Tell) and effect.user_id in (SEAT, BED):
-                (TO_SEAT if effect.user_id == SEAT else TO_KIOSK).decode(codec.encode(effect.message))
+            if isinstance(effect, Tell) and effect.user_id in (*SEATS, BED):
+                (TO_KIOSK if effect.user_id == BED else TO_SEAT).decode(codec.encode(effect.message))
         ledger = self._desk.ledger
-        board = ledger.board(ledger.seats[SEAT], now=self._now, rules=self._desk.rules)
+        board = ledger.board(
+            ledger.seats[user if user in SEATS else SEATS[0]], now=self._now, rules=self._desk.rules
+        )
         assert msgspec.convert(msgspec.to_builtins(board), wire.Board) == board
-        lease = ledger.lease_of_seat(SEAT)
-        if lease is not None:
+        held = [lease for lease in ledger.leases.values() if lease.seat in SEATS]
+        if held:
+            lease = held[int(self._now) % len(held)]
             self._inputs.in_use = {"call_id": lease.call_id, "fence": lease.fence, "request_id": lease.request_id}
         else:
             self._inputs.in_use = {"request_id": next(iter(ledger.requests), "r1")}

@@ -84,9 +84,9 @@ class KilledWard:
             await peer.says(wire.Login(user_id=WATCHER, sdk_app_id=app, user_sig=user_sig))
             return await peer.sees(**wanted)
 
-    def robot(self) -> Robot:
+    def robot(self, user_id: str = ROBOT) -> Robot:
         """A nurse who does what she is told."""
-        link = self._ward.seat_link(self._url, ROBOT)
+        link = self._ward.seat_link(self._url, user_id)
         return Robot(self._url, link.partition("#code=")[2])
 
     # -- the bed

@@ -209,7 +209,7 @@ async def test_a_disk_that_fails_is_shown_at_the_seat_until_it_works_again(tmp_p
         await ward.bed_starts()
         ward.hand()
         broken = "cannot be written: Not a directory"
-        await ward.desk_has(devices=wire.Devices(journal=broken))
+        await ward.desk_has(devices=wire.Devices(journal=broken, kinds={"journal": wire.FaultKind.NOT_KEPT}))
         await ward.shows("queued")
         os.unlink(ward.state)
         mended = await ward.desk_has(devices=wire.Devices())

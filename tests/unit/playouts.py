@@ -13,6 +13,8 @@ SILK_20_MS, CELT_20_MS = 9 << 3, 31 << 3
 COPY = 0x40
 """In a SILK frame's first byte: a copy of the packet before is in it."""
 PACKET_S = 0.02
+BEGIN_S = 0.001
+"""When the first packet of these senders arrives."""
 SSRC = 7
 LAG = 300
 """Samples that a stretch of this speaker takes out or puts in."""

@@ -100,6 +100,21 @@ def test_accept_connects_both_and_the_first_accept_counts(ward: Ward) -> None:
     assert ward.lease("bed-1") == lease
 
 
+def test_a_bed_is_needed_until_somebody_has_attended_and_a_seat_until_its_call_has_ended(ward: Ward) -> None:
+    def needed() -> set[str]:
+        return {user for user in ("bed-1", "anna", "bert") if ward.desk.ledger.is_needed(user)}
+
+    assert needed() == set()
+    ward.press("bed-1")
+    assert needed() == {"bed-1", "anna"}
+    lease = ward.talks("bed-1")
+    assert needed() == {"bed-1", "anna"}
+    ward.says("anna", wire.Hangup(call_id=lease.call_id))
+    assert needed() == {"bed-1"}
+    ward.says("bed-1", wire.CloseRequest(request_id="r-bed-1", reason=CloseReason.ATTENDED))
+    assert needed() == set()
+
+
 def test_a_seat_may_accept_as_audio(ward: Ward) -> None:
     ward.press("bed-1")
     ward.rings("bed-1")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kiosk.bedside import bed_events, call_events, request_events, request_state
+from kiosk.bedside import bed_events, call_events, media_effects, request_events, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.bed_events import (
     AttendPressed,
@@ -35,16 +35,19 @@ from kiosk.bedside.call_events import (
     MediaStalled,
     MediaUp,
     Offered,
-    OpenMedia,
     Spoken,
     TimedOut,
-    Timer,
 )
 from kiosk.bedside.journal import Kept, KeptRequest
+from kiosk.bedside.media_effects import (
+    OpenMedia,
+    Timer,
+)
 from kiosk.bedside.request_events import Link
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, ClosedRequest, CloseReason, EndReason, ErrorCode, OpenRequest, Phase
+from tests.unit.one_call import the_call
 
 NOW = 100.0
 PRESS = CallPressed(NOW, "r1")
@@ -84,7 +87,7 @@ def sent(effects: list[Effect]) -> list[wire.Message]:
 
 
 def states(bed: Bed) -> tuple[request_events.State, call_events.State]:
-    return bed.request.state, bed.call.state
+    return bed.request.state, the_call(bed).state
 
 
 KEPT = Kept(
@@ -140,7 +143,7 @@ EVERYTHING: list[Event] = [
 @pytest.mark.parametrize(("path", "event"), list(itertools.product(PATHS, EVERYTHING)))
 def test_everything_may_happen_at_any_moment(path: str, event: Event) -> None:
     bed, effects = played(*PATHS[path], event)
-    talking = bed.call.begun
+    talking = the_call(bed).begun
     assert (bed.request.state is request_events.State.TALKING) == talking
     if path != "idle" and not isinstance(event, AttendPressed | CancelHeld):
         closed = isinstance(event, Received) and isinstance(event.message, wire.RequestClosed)
@@ -166,7 +169,7 @@ def test_the_snapshot_tells_place_request_closes_and_devices() -> None:
 
 def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring() -> None:
     _, effects = played(*WAITING, Received(ALLOCATED))
-    assert call_events.StartTimer("c1", Timer.RING, 12.0 + 5.0) in effects
+    assert media_effects.StartTimer("c1", Timer.RING, 12.0 + 5.0) in effects
     assert OpenMedia("c1", CallType.VIDEO) in effects
 
 
@@ -174,7 +177,7 @@ def test_an_allocation_opens_the_media_for_as_long_as_the_desk_lets_seats_ring()
 def test_an_allocation_for_another_request_is_given_back() -> None:
     bed, effects = played(*WAITING, Received(wire.Allocated(request_id="old", call_id="c9", fence=1, seat="s")))
     assert sent(effects) == [wire.Cancel(call_id="c9")]
-    assert bed.call.state is call_events.State.IDLE
+    assert the_call(bed).state is call_events.State.IDLE
 
 
 @pytest.mark.promise("R09")
@@ -188,7 +191,7 @@ def test_offer_answer_and_candidates_travel() -> None:
     _, effects = played(*WAITING, Received(ALLOCATED), Offered("c1", "offer"))
     assert sent(effects) == [wire.Invite(call_id="c1", fence=7, call_type=CallType.VIDEO, sdp="offer")]
     _, effects = played(*RINGING, Received(wire.Candidate(call_id="c1", candidate="candidate:1", sdp_mid="0")))
-    assert effects == [call_events.AddCandidate("candidate:1", "0", None)]
+    assert effects == [media_effects.AddCandidate("c1", "candidate:1", "0", None)]
 
 
 def test_talk_begins_when_media_flow_and_the_seat_is_told_what_it_gets() -> None:
@@ -219,6 +222,16 @@ def test_a_device_that_fails_and_comes_back_is_told_once_each_time() -> None:
     (state,) = sent(effects)
     assert isinstance(state, wire.DeviceState)
     assert len(state.devices.camera) == 200, "the wire's own limit"
+
+
+def test_what_kind_of_fault_it_is_is_told_until_it_is_mended() -> None:
+    silent, failed = wire.FaultKind.SILENT, wire.FaultKind.FAILED
+    bed, _ = played(LinkUp(30.0), DeviceChanged("microphone", "no sound", silent))
+    _, effects = played(DeviceChanged("camera", "gone", failed), bed=bed)
+    both = wire.Devices(microphone="no sound", camera="gone", kinds={"microphone": silent, "camera": failed})
+    assert sent(effects) == [wire.DeviceState(devices=both)]
+    _, effects = played(DeviceChanged("microphone"), bed=bed)
+    assert sent(effects) == [wire.DeviceState(devices=wire.Devices(camera="gone", kinds={"camera": failed}))]
 
 
 def test_a_stuck_button_is_told_to_the_desk_and_shown_until_it_is_free() -> None:
@@ -252,7 +265,7 @@ def test_a_talk_ended_by_a_person_is_answered_and_one_that_broke_is_not(
     bed, effects = played(*TALKING, Spoken("c1"), end)
     assert states(bed) == (after, call_events.State.IDLE)
     assert bed.request.spoken
-    assert call_events.CloseMedia() in effects
+    assert media_effects.CloseMedia("c1") in effects
     told = [message for message in sent(effects) if isinstance(message, wire.Request)]
     assert [message.request.spoken for message in told] == [True]
 
@@ -283,7 +296,7 @@ def test_holding_cancel_closes_the_request_and_ends_its_call(path: str) -> None:
     assert states(bed) == (request_events.State.IDLE, call_events.State.IDLE)
     closing = Send(wire.CloseRequest(request_id="r1", reason=CloseReason.CANCELLED), acknowledged=True)
     assert closing in effects
-    stopped = {"waiting": [], "ringing": [wire.Cancel(call_id="c1")], "connecting": [wire.Hangup(call_id="c1")]}
+    stopped = {"waiting": [], "ringing": [wire.Hangup(call_id="c1")], "connecting": [wire.Hangup(call_id="c1")]}
     assert sent(effects)[:-1] == stopped[path]
 
 
@@ -322,8 +335,8 @@ def test_a_lost_link_is_shown_and_ends_a_ringing(event: Event, link: Link) -> No
 
 
 def test_a_talk_outlives_the_link_but_not_another_device_with_our_name() -> None:
-    assert played(*TALKING, LinkDown())[0].call.state is call_events.State.CONNECTED
-    assert played(*TALKING, KickedOut())[0].call.state is call_events.State.IDLE
+    assert the_call(played(*TALKING, LinkDown())[0]).state is call_events.State.CONNECTED
+    assert the_call(played(*TALKING, KickedOut())[0]).state is call_events.State.IDLE
 
 
 def test_a_path_without_pictures_is_told_to_the_seat_and_so_is_its_end() -> None:
@@ -339,7 +352,7 @@ def test_what_the_seat_sends_is_told_and_video_may_go_on_as_audio() -> None:
     bed, effects = played(*TALKING, Received(wire.MediaState(call_id="c1", audio=True, video=True)))
     assert [effect.kind for effect in effects if isinstance(effect, call_events.Emit)] == [Kind.AUDIO, Kind.VIDEO]
     _, effects = played(Received(wire.SwitchToAudio(call_id="c1")), bed=bed)
-    assert call_events.StopVideo() in effects
+    assert media_effects.StopVideo("c1") in effects
     _, effects = played(DeviceChanged("microphone", "gone"), bed=bed)
     assert sent(effects)[-1] == wire.MediaState(call_id="c1", audio=False, video=False, steady=True)
 
@@ -371,7 +384,7 @@ def test_what_would_survive_is_always_what_was_kept_last(path: str, event: Event
     again, _ = played(Restored(last))
     assert again.request.request_id == bed.request.request_id
     assert (again.request.presses, again.request.closed) == (bed.request.presses, bed.request.closed)
-    assert again.request.spoken == (bed.request.spoken or bed.call.spoken)
+    assert again.request.spoken == (bed.request.spoken or bed.spoken)
     assert again.request.alarm == bed.request.alarm
     names = [type(effect) for effect in effects]
     assert Keep not in names or Send not in names or names.index(Keep) < names.index(Send)
@@ -461,15 +474,15 @@ STALL = MediaStalled("c1", "nothing comes", NOW)
 @pytest.mark.parametrize("noticed", [STALL, Received(wire.MediaStalled(call_id="c1"))])
 def test_a_dead_path_is_told_to_the_patient_and_rebuilt_whoever_notices(noticed: Event) -> None:
     bed, effects = played(*TALKING, noticed)
-    assert call_events.RebuildMedia("c1", 1, CallType.VIDEO) in effects
+    assert media_effects.RebuildMedia("c1", 1, CallType.VIDEO) in effects
     assert request_state.view(bed.request).prompt == "interrupted"
     assert sent(effects) == [], "for the desk the talk goes on"
     _, effects = played(Offered("c1", "offer", 1), bed=bed)
     assert sent(effects) == [wire.Rebuild(call_id="c1", connection=1, sdp="offer")]
     _, effects = played(Received(wire.Answer(call_id="c1", sdp="answer", connection=1)), bed=bed)
-    assert effects == [call_events.ApplyAnswer("answer")]
+    assert effects == [media_effects.ApplyAnswer("c1", "answer")]
     _, effects = played(Received(wire.Candidate(call_id="c1", candidate="c", connection=1)), bed=bed)
-    assert effects == [call_events.AddCandidate("c", None, None)]
+    assert effects == [media_effects.AddCandidate("c1", "c", None, None)]
     bed, effects = played(MediaUp("c1", NOW, 1), bed=bed)
     assert request_state.view(bed.request).prompt == "talking"
 

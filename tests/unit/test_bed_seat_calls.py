@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiosk.bedside import call_events, request_events
+from kiosk.bedside import call_events, media_effects, request_events
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.bed_events import (
     AttendPressed,
@@ -21,12 +21,20 @@ from kiosk.bedside.bed_events import (
     Restored,
     Send,
 )
-from kiosk.bedside.call_events import MediaUp, Offered, TimedOut, Timer
+from kiosk.bedside.call_events import (
+    MediaUp,
+    Offered,
+    TimedOut,
+)
 from kiosk.bedside.journal import Kept
+from kiosk.bedside.media_effects import (
+    Timer,
+)
 from kiosk.bedside.request_events import LampSign, Show
 from kiosk.bedside.request_state import Rules, view
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import CallType, EndReason, Origin, Phase
+from tests.unit.one_call import the_call
 
 pytestmark = pytest.mark.promise("R06")
 
@@ -76,7 +84,7 @@ def kinds(effects: list[Effect]) -> list[type[Effect]]:
 
 def test_lamp_then_ring_then_word_to_the_seat_and_nothing_is_opened() -> None:
     bed, effects = played(*CALLED)
-    assert kinds(effects) == [Show, call_events.StartTimer, call_events.StartRing, Send, call_events.Emit]
+    assert kinds(effects) == [Show, media_effects.StartTimer, media_effects.StartRing, Send, call_events.Emit]
     assert sent(effects) == [wire.Ringing(call_id="c1")]
     assert view(bed.request).lamp is LampSign.CALLED
     assert bed.snapshot(now=NOW).request is None
@@ -85,9 +93,9 @@ def test_lamp_then_ring_then_word_to_the_seat_and_nothing_is_opened() -> None:
 @pytest.mark.promise("R02")
 def test_the_press_that_answers_is_on_the_disk_before_the_bed_invites() -> None:
     _, effects = played(*CALLED, PRESS)
-    assert [kind for kind in kinds(effects) if kind in (Keep, call_events.OpenMedia)] == [
+    assert [kind for kind in kinds(effects) if kind in (Keep, media_effects.OpenMedia)] == [
         Keep,
-        call_events.OpenMedia,
+        media_effects.OpenMedia,
     ]
     keep = next(effect for effect in effects if isinstance(effect, Keep))
     assert keep.kept.request is not None
@@ -114,7 +122,7 @@ def test_whoever_answers_and_finds_nobody_has_asked(over: Event) -> None:
     assert bed.request.state is request_events.State.UNSENT
     assert bed.request.request_id == "r1"
     assert any(isinstance(message, wire.Request) for message in sent(effects))
-    assert bed.call.state is call_events.State.IDLE
+    assert the_call(bed).state is call_events.State.IDLE
 
 
 def test_the_cancel_button_declines_at_once_and_holding_on_cancels_nothing() -> None:
@@ -140,7 +148,7 @@ def test_who_comes_to_the_bed_while_it_rings_ends_it() -> None:
     assert sent(effects) == [wire.Reject(call_id="c1")]
     assert bed.request.state is request_events.State.IDLE
     _, effects = played(*CALLED, PRESS, AttendPressed())
-    assert sent(effects) == [wire.Cancel(call_id="c1")]
+    assert sent(effects) == [wire.Hangup(call_id="c1")]
 
 
 @pytest.mark.parametrize(
@@ -164,14 +172,14 @@ def test_the_line_is_busy_for_a_bed_that_waits_or_is_called(before: list[Event])
 
 def test_no_more_is_shown_than_the_bed_is_set_to() -> None:
     _, effects = played(*CALLED, PRESS, bed=new_bed(call_type=CallType.AUDIO))
-    assert call_events.OpenMedia("c1", CallType.AUDIO) in effects
+    assert media_effects.OpenMedia("c1", CallType.AUDIO) in effects
 
 
 def test_a_bed_may_answer_by_itself_where_the_facility_allows_it_and_the_ring_is_heard() -> None:
     bed, effects = played(*CALLED, bed=new_bed(answer_s=6.0))
-    assert call_events.StartTimer("c1", Timer.ANSWER, 6.0) in effects
+    assert media_effects.StartTimer("c1", Timer.ANSWER, 6.0) in effects
     _, effects = played(TimedOut("c1", Timer.ANSWER, NOW), bed=bed)
-    assert call_events.OpenMedia("c1", CallType.VIDEO) in effects
+    assert media_effects.OpenMedia("c1", CallType.VIDEO) in effects
     assert not any(isinstance(effect, Keep) for effect in effects), "nobody has asked"
 
 
@@ -180,9 +188,9 @@ def test_a_bed_without_a_speaker_never_answers_by_itself() -> None:
     assert view(played(*CALLED, bed=silent)[0].request).prompt == "seat_calls"
     bed, effects = played(*CALLED, DeviceChanged("speaker", "unplugged"), bed=new_bed(answer_s=6.0))
     assert view(bed.request).prompt == "seat_calls"
-    assert call_events.StartTimer("c1", Timer.RING, 25.0) in effects
+    assert media_effects.StartTimer("c1", Timer.RING, 25.0) in effects
     _, effects = played(TimedOut("c1", Timer.ANSWER, NOW), bed=bed)
-    assert not any(isinstance(effect, call_events.OpenMedia) for effect in effects)
+    assert not any(isinstance(effect, media_effects.OpenMedia) for effect in effects)
 
 
 def test_the_cord_is_a_request_of_its_own_kind() -> None:

@@ -7,12 +7,9 @@ import pytest
 from kiosk.bedside.call import step
 from kiosk.bedside.call_events import (
     Accepted,
-    AddCandidate,
     Answered,
-    ApplyAnswer,
     Call,
     CandidateFound,
-    CloseMedia,
     Effect,
     Emit,
     Ended,
@@ -25,22 +22,27 @@ from kiosk.bedside.call_events import (
     MediaStalled,
     MediaUp,
     Offered,
-    OpenGate,
     PeerMedia,
-    RebuildMedia,
     SendFailed,
     SendHangup,
     SendRebuild,
     Spoken,
-    StartTimer,
     State,
-    StopTimer,
     SwitchToAudio,
     TimedOut,
+)
+from kiosk.bedside.call_state import REBUILD_TIMEOUT_S, REBUILD_TRIES, STEADY_S, CallState
+from kiosk.bedside.media_effects import (
+    AddCandidate,
+    ApplyAnswer,
+    CloseMedia,
+    OpenGate,
+    RebuildMedia,
+    StartTimer,
+    StopTimer,
     Timer,
     WatchMedia,
 )
-from kiosk.bedside.call_state import REBUILD_TIMEOUT_S, REBUILD_TRIES, STEADY_S, CallState
 from kiosk.signaling.messages import CallType, EndReason
 
 pytestmark = pytest.mark.promise("R10")
@@ -72,21 +74,21 @@ def test_a_stalled_talk_is_rebuilt_with_the_same_seat_behind_an_open_gate() -> N
         Emit(Kind.INTERRUPTED, "c1", "nurse-1", why="nothing comes"),
         REBUILD_TIMER,
         RebuildMedia("c1", 1, CallType.VIDEO),
-        OpenGate(CallType.VIDEO),
+        OpenGate("c1", CallType.VIDEO),
     ]
 
 
 def test_the_new_offer_travels_and_its_answer_and_candidates_are_taken() -> None:
     assert played(STALL, Offered("c1", "offer", 1))[1] == [SendRebuild("c1", 1, "offer")]
-    assert played(STALL, Answered("c1", "answer", 1))[1] == [ApplyAnswer("answer")]
+    assert played(STALL, Answered("c1", "answer", 1))[1] == [ApplyAnswer("c1", "answer")]
     found = CandidateFound("c1", "candidate:1", "0", 0, connection=1)
-    assert played(STALL, found)[1] == [AddCandidate("candidate:1", "0", 0)]
+    assert played(STALL, found)[1] == [AddCandidate("c1", "candidate:1", "0", 0)]
 
 
 def test_a_talk_goes_on_when_the_new_connection_is_up() -> None:
     state, effects = played(STALL, MediaUp("c1", 62.0, 1))
     assert state.state is State.CONNECTED
-    assert effects == [StopTimer(), WatchMedia(False), Emit(Kind.RESTORED, "c1", "nurse-1")]
+    assert effects == [StopTimer("c1"), WatchMedia("c1", False), Emit(Kind.RESTORED, "c1", "nurse-1")]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_a_try_that_fails_or_takes_too_long_is_followed_by_the_next() -> None:
     for failed in (ran_out(65.0), MediaDown("c1", "no path", 61.0, 1)):
         state, effects = played(STALL, failed)
         assert (state.state, state.connection) == (State.REBUILDING, 2)
-        assert effects == [REBUILD_TIMER, RebuildMedia("c1", 2, CallType.VIDEO), OpenGate(CallType.VIDEO)]
+        assert effects == [REBUILD_TIMER, RebuildMedia("c1", 2, CallType.VIDEO), OpenGate("c1", CallType.VIDEO)]
 
 
 def test_after_the_last_try_the_call_has_failed_and_the_desk_is_told() -> None:
@@ -120,8 +122,8 @@ def test_after_the_last_try_the_call_has_failed_and_the_desk_is_told() -> None:
     assert state == CallState()
     assert effects == [
         SendFailed("c1", why, spoken=True),
-        StopTimer(),
-        CloseMedia(),
+        StopTimer("c1"),
+        CloseMedia("c1"),
         Emit(Kind.END, "c1", "nurse-1", duration=50.0, why=why, broken=True, spoken=True),
     ]
 
@@ -145,8 +147,8 @@ def test_a_path_that_dies_again_at_once_goes_on_counting() -> None:
     ("end", "first"),
     [
         (Hangup(62.0), SendHangup("c1")),
-        (Ended("c1", EndReason.HANGUP, 62.0), StopTimer()),
-        (Ended("c1", EndReason.SEAT_LOST, 62.0), StopTimer()),
+        (Ended("c1", EndReason.HANGUP, 62.0), StopTimer("c1")),
+        (Ended("c1", EndReason.SEAT_LOST, 62.0), StopTimer("c1")),
     ],
 )
 def test_an_interrupted_talk_may_be_ended_as_any_other(end: Event, first: Effect) -> None:
@@ -163,18 +165,18 @@ def test_a_lost_desk_does_not_end_an_interrupted_talk() -> None:
 
 
 def test_a_talk_is_watched_as_its_seat_says_it_sends() -> None:
-    assert WatchMedia(False) in played()[1]
+    assert WatchMedia("c1", False) in played()[1]
     sends = PeerMedia("c1", audio=True, video=False)
-    assert WatchMedia(True) in played(sends)[1]
+    assert WatchMedia("c1", True) in played(sends)[1]
     muted = PeerMedia("c1", audio=False, video=False, steady=True)
     assert not any(isinstance(effect, WatchMedia) for effect in played(sends, muted)[1]), "silence is sent too"
-    assert WatchMedia(False) in played(sends, PeerMedia("c1", audio=False, video=False))[1]
+    assert WatchMedia("c1", False) in played(sends, PeerMedia("c1", audio=False, video=False))[1]
 
 
 def test_what_the_seat_says_during_a_rebuild_counts_for_the_new_connection() -> None:
     state, effects = played(STALL, PeerMedia("c1", audio=True, video=False))
     assert effects == [Emit(Kind.AUDIO, "c1", "nurse-1", available=True)]
-    assert WatchMedia(True) in step(state, MediaUp("c1", 62.0, 1))[1]
+    assert WatchMedia("c1", True) in step(state, MediaUp("c1", 62.0, 1))[1]
 
 
 def test_a_talk_that_went_on_without_pictures_is_rebuilt_without_them() -> None:

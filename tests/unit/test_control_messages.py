@@ -38,8 +38,10 @@ TOLD: list[AnyTold] = [
         request=messages.RequestState(
             state="talking", age=1, presses=2, priority=Priority.URGENT, origin=Origin.BATHROOM
         ),
-        call=messages.CallState(
-            call_id="c1", state="connected", seat="nurse-1", call_type=CallType.VIDEO, talking=9, at_bed=QUALITY
+        calls=(
+            messages.CallState(
+                call_id="c1", state="connected", seat="nurse-1", call_type=CallType.VIDEO, talking=9, at_bed=QUALITY
+            ),
         ),
         devices=Devices(camera="it was unplugged"),
         buttons=(messages.ButtonState(name="call", down=False, pressed_ago=12),),

@@ -51,12 +51,23 @@ async def test_a_part_of_the_datagrams_is_lost(
     assert 150 < sum(loss.loses("out") for _ in range(1000)) < 350
 
 
+async def test_those_that_are_not_lost_are_late_when_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loss = follow("media lose 0.25 0.025\nover\n", monkeypatch)
+    await until(lambda: "no button 'over'" in caplog.text)
+    assert loss.delay_s("in") == loss.delay_s("out") == 0.025
+    loss.let_pass()
+    assert loss.delay_s("out") == 0.0
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("media", "cannot media '': use stall, stall-in, stall-out, lose or pass"),
         ("media vanish 3", "cannot media 'vanish'"),
         ("media stall soon", "'soon' is not a number"),
+        ("media lose 0.05 late", "'0.05 late' is not a number"),
     ],
 )
 async def test_a_wrong_line_is_told_and_stalls_nothing(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import itertools
 import queue
 import sys
-import threading
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,23 +21,15 @@ from kiosk.hardware.button import Edge, GpioButton
 from kiosk.hardware.camera_picamera2 import Picamera2Camera
 from kiosk.hardware.camera_v4l2 import V4l2Camera
 from kiosk.hardware.lamp import GpioLamp, LampPattern
-from kiosk.hardware.levels import FLOOR_DBFS, dominant_tone, rms_dbfs
-from kiosk.hardware.microphone import (
-    BLOCK_SAMPLES,
-    SAMPLE_RATE,
-    AlsaMicrophone,
-    Block,
-    Microphone,
-    SampleMicrophone,
-    ToneMicrophone,
-)
 from kiosk.hardware.moving_picture import MovingPicture, draw_code, read_code
 from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.relay import GpioRelay
 from kiosk.hardware.selection import select_camera, select_microphone, select_speaker
 from kiosk.hardware.simulated_finger import SimulatedFinger
-from kiosk.hardware.speaker import QUEUE_BLOCKS, SimulatedSpeaker
+from kiosk.hardware.simulated_h264 import Board
+from kiosk.hardware.simulated_picamera2 import SimulatedPicamera2
 from kiosk.settings import Audio, Video
+from tests.threads import no_thread_left
 
 HANG_S = 20.0
 
@@ -54,12 +43,8 @@ def pins() -> Iterator[MockFactory]:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    with contextlib.suppress(ImportError):
-        importlib.import_module("lgpio")  # starts a thread of its own, once and for good
-    before = set(threading.enumerate())
-    yield
-    left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
-    assert not left
+    with no_thread_left():
+        yield
 
 
 # -- buttons and lamp
@@ -204,60 +189,26 @@ def test_a_missing_v4l2_device_is_named() -> None:
         V4l2Camera("/dev/video99", width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
 
 
-class FakePicamera2:
-    """What we use of picamera2, in the order its manual asks for."""
-
-    opened: int = 0
-    present: bool = True
-
-    def __init__(self) -> None:
-        if not self.present:
-            raise IndexError("list index out of range")
-        self.steps: list[str] = []
-        type(self).opened += 1
-
-    @staticmethod
-    def global_camera_info() -> list[dict[str, str]]:
-        return [{"Model": "imx708"}] if FakePicamera2.present else []
-
-    def create_video_configuration(self, **wanted: Any) -> dict[str, Any]:
-        assert wanted["main"]["format"] == "YUV420"
-        return wanted
-
-    def align_configuration(self, wanted: dict[str, Any]) -> None:
-        self.steps.append("align")
-
-    def configure(self, wanted: dict[str, Any]) -> None:
-        assert self.steps == ["align"]
-        self.size = wanted["main"]["size"]
-
-    def start(self) -> None:
-        self.steps.append("start")
-
-    def capture_array(self, stream: str) -> NDArray[np.uint8]:
-        if "stop" in self.steps:
-            raise RuntimeError("camera is stopped")
-        width, height = self.size
-        return np.full((height * 3 // 2, width), 77, np.uint8)
-
-    def stop(self) -> None:
-        self.steps.append("stop")
-
-    def close(self) -> None:
-        assert self.steps[-1] == "stop"
-        type(self).opened -= 1
-
-
 @pytest.fixture
-def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+def pi(monkeypatch: pytest.MonkeyPatch) -> Board:
+    """A Pi where picamera2 can be imported."""
+    board = Board()
+
+    class Picamera2(SimulatedPicamera2):
+        def __init__(self) -> None:
+            super().__init__(board)
+
+        @staticmethod
+        def global_camera_info() -> list[dict[str, str]]:
+            return [{"Model": "imx708"}] if board.plugged else []
+
     module = ModuleType("picamera2")
-    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]  # a module made for this test
+    vars(module)["Picamera2"] = Picamera2
     monkeypatch.setitem(sys.modules, "picamera2", module)
-    monkeypatch.setattr(FakePicamera2, "present", True)
-    return FakePicamera2
+    return board
 
 
-def test_the_pis_camera_delivers_frames_and_lets_go(picamera2: type[FakePicamera2]) -> None:
+def test_the_pis_camera_delivers_frames_and_lets_go(pi: Board) -> None:
     camera, why = select_camera(Video(camera="auto"))
     assert isinstance(camera, Picamera2Camera), why
     frames: queue.Queue[Any] = queue.Queue()
@@ -266,107 +217,21 @@ def test_the_pis_camera_delivers_frames_and_lets_go(picamera2: type[FakePicamera
     assert (frame.width, frame.height, frame.format.name) == (640, 360, "yuv420p")
     camera.close()
     camera.close()
-    assert picamera2.opened == 0
+    assert pi.opened == 0
 
 
-def test_a_pi_without_a_camera_is_told(picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakePicamera2, "present", False)
+def test_a_pi_without_a_camera_is_told(pi: Board) -> None:
+    pi.plugged = False
     with pytest.raises(HardwareFault, match="is the ribbon in"):
         Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
     assert select_camera(Video(camera="auto"))[1] == "no camera found"
 
 
-def test_without_picamera2_its_name_is_told() -> None:
-    with pytest.raises(HardwareFault, match="python3-picamera2"):
-        Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
-
-
-# -- sound
-
-
-def heard(microphone: Microphone, blocks: int) -> Block:
-    taken: queue.Queue[Block] = queue.Queue()
-    microphone.open(lambda block: taken.put(block.copy()), lambda why: None)
-    sound = np.concatenate([taken.get(timeout=HANG_S) for _ in range(blocks)])
-    microphone.close()
-    microphone.close()
-    return sound
-
-
-def test_the_tone_is_the_tone() -> None:
-    hz, clear = dominant_tone(heard(ToneMicrophone(1000), 25), SAMPLE_RATE)
-    assert hz == pytest.approx(1000, abs=3)
-    assert clear > 30
-
-
-def test_the_spoken_sample_speaks() -> None:
-    sound = heard(SampleMicrophone(), 20)
-    assert len(sound) == 20 * BLOCK_SAMPLES
-    assert rms_dbfs(sound) > -45
-
-
-def test_levels_at_the_edges() -> None:
-    silence = np.zeros(960, np.int16)
-    assert rms_dbfs(silence) == rms_dbfs(silence[:0]) == FLOOR_DBFS
-    assert rms_dbfs(np.full(960, 32767, np.int16)) == pytest.approx(0, abs=0.01)
-    assert dominant_tone(silence, SAMPLE_RATE)[1] == 0.0
-
-
-def test_a_speaker_never_blocks_and_drops_the_oldest() -> None:
-    speaker = SimulatedSpeaker()
-    for number in range(QUEUE_BLOCKS + 3):
-        speaker.play(np.full(BLOCK_SAMPLES, number, np.int16))
-    assert speaker.dropped == 3
-
-
-def test_what_is_played_is_heard() -> None:
-    speaker, microphone = SimulatedSpeaker(), ToneMicrophone(700)
-    speaker.open(lambda why: None)
-    enough = threading.Event()
-
-    def pass_on(block: Block) -> None:
-        speaker.play(block)
-        if len(speaker.recent()) >= SAMPLE_RATE // 2:
-            enough.set()
-
-    microphone.open(pass_on, lambda why: None)
-    assert enough.wait(HANG_S)
-    microphone.close()
-    speaker.close()
-    assert dominant_tone(speaker.recent(), SAMPLE_RATE)[0] == pytest.approx(700, abs=5)
-
-
-def test_a_fed_speaker_asks_for_each_block_at_its_own_pace_and_is_given_blocks_first() -> None:
-    speaker, asked = SimulatedSpeaker(), threading.Event()
-    blocks: list[Block] = []
-
-    def source() -> Block:
-        blocks.append(np.full(BLOCK_SAMPLES, 2, np.int16))
-        if len(blocks) == 10:
-            asked.set()
-        return blocks[-1]
-
-    speaker.feed(source)
-    speaker.play(np.full(BLOCK_SAMPLES, 1, np.int16))
-    for _ in range(2):  # a speaker that is opened again keeps its source
-        asked.clear()
-        blocks.clear()
-        speaker.open(lambda why: None)
-        assert asked.wait(HANG_S)
-        assert speaker.delay_s == 0
-        speaker.close()
-    assert 2 in speaker.recent()
-    speaker.feed(None)
-
-
-def test_a_stalled_speaker_is_told_and_blocks_nobody() -> None:
-    speaker, faults = SimulatedSpeaker(), queue.Queue[str]()
-    speaker.stall()
-    speaker.open(faults.put)
-    for _ in range(100):
-        speaker.play(np.zeros(BLOCK_SAMPLES, np.int16))
-    assert "takes no sound" in faults.get(timeout=HANG_S)
-    speaker.close()
+def test_the_simulated_pi_can_be_chosen_and_encodes() -> None:
+    camera, why = select_camera(Video(camera="test-h264", rotation=180))
+    assert isinstance(camera, Picamera2Camera), why
+    assert camera.turns == 180
+    assert "simulated" in camera.try_encoder()
 
 
 # -- selection
@@ -409,25 +274,3 @@ def test_what_is_named_is_taken() -> None:
     ]
     with pytest.raises(HardwareFault, match=r"tone:loud.*tone:440"):
         select_microphone(Audio(microphone="tone:loud"))
-
-
-def test_a_microphone_that_delivers_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for a USB microphone pulled out, which ALSA shows as failing reads."""
-
-    class Gone(Exception):
-        pass
-
-    granted = {"rate": SAMPLE_RATE, "channels": 1, "format": 2}
-    fake = SimpleNamespace(
-        PCM=lambda **options: SimpleNamespace(read=lambda: (-19, b""), close=lambda: None, info=lambda: granted),
-        PCM_CAPTURE=1,
-        PCM_NORMAL=0,
-        PCM_FORMAT_S16_LE=2,
-        ALSAAudioError=Gone,
-    )
-    monkeypatch.setitem(sys.modules, "alsaaudio", fake)
-    faults = queue.Queue[str]()
-    microphone = AlsaMicrophone("hw:7")
-    microphone.open(lambda block: None, faults.put)
-    assert "hw:7 delivers no sound" in faults.get(timeout=HANG_S)
-    microphone.close()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import av
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kiosk.errors import HardwareFault
-from kiosk.hardware.camera_picamera2 import Picamera2Camera
+from kiosk.hardware.camera_picamera2 import Picamera2Camera, has_pi_camera
 from kiosk.hardware.camera_v4l2 import CAPABILITY, V4l2Camera, find_v4l2_camera
 from kiosk.hardware.moving_picture import MovingPicture, read_code
 from tests.threads import no_thread_left
@@ -220,10 +220,13 @@ class Broken:
     def start(self) -> None:
         return
 
-    def capture_array(self, stream: str) -> NDArray[np.uint8]:
+    def capture_metadata(self, *, wait: float) -> dict[str, Any]:
+        return {}
+
+    def capture_array(self, stream: str, *, wait: float) -> NDArray[np.uint8]:
         raise RuntimeError("Camera frontend has timed out")
 
-    def stop(self) -> None:
+    def cancel_all_and_flush(self) -> None:
         return
 
     def close(self) -> None:
@@ -246,6 +249,38 @@ def test_a_pis_camera_that_takes_no_configuration_is_let_go(
     with pytest.raises(HardwareFault, match="Sensor mode not supported"):
         Picamera2Camera(width=640, height=360, fps=30).open(lambda frame: None, lambda why: None)
     assert broken.acquired == 0
+
+
+def test_a_pis_camera_that_will_not_close_is_said_and_harms_nobody(
+    broken: type[Broken], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stuck(self: Broken) -> None:
+        raise RuntimeError("Unable to stop preview.")
+
+    monkeypatch.setattr(broken, "close", stuck)
+    camera = Picamera2Camera(width=640, height=360, fps=30)
+    camera.open(lambda frame: None, lambda why: None)
+    camera.close()
+    assert "does not close: Unable to stop preview." in caplog.text
+
+
+def test_without_picamera2_it_is_said_what_to_install() -> None:
+    camera = Picamera2Camera(width=640, height=360, fps=30)
+    for act in (camera.try_encoder, has_pi_camera, lambda: camera.open(lambda frame: None, lambda why: None)):
+        with pytest.raises(HardwareFault, match="apt install python3-picamera2"):
+            act()
+
+
+def test_a_pi_5_has_no_encoder_and_its_software_one_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in (
+        ("picamera2", {}),
+        ("picamera2.platform", {"get_platform": lambda: SimpleNamespace(name="PISP")}),
+    ):
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(HardwareFault, match=r"this Raspberry Pi has no H\.264 encoder"):
+        Picamera2Camera(width=640, height=360, fps=30).try_encoder()
 
 
 def test_a_pis_camera_that_stops_answering_is_told_once_and_let_go(broken: type[Broken]) -> None:

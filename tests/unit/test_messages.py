@@ -30,6 +30,7 @@ OPEN = wire.OpenRequest(
     call_id="c1",
     call_seat="nurse-1",
     fence=2**53 - 1,
+    others=(wire.Talk(call_id="c2", seat="nurse-2", fence=7),),
     spoken=True,
 )
 LINE = wire.RequestView(
@@ -46,11 +47,12 @@ LINE = wire.RequestView(
     place=1,
     seat="nurse-1",
     online=False,
-    devices=wire.Devices(camera="no camera found"),
+    devices=wire.Devices(camera="no camera found", kinds={"camera": wire.FaultKind.MISSING}),
     overdue=True,
     alerts=2,
 )
 NURSE = wire.SeatView(user_id="nurse-1", name="Nurse Lin", state=wire.SeatState.WRAP_UP)
+MEMBER = wire.Member(user_id="nurse-1", name="Nurse Lin", state="talking")
 
 EXAMPLES: list[wire.Message] = [
     wire.Login(user_id="bed-1", sdk_app_id=1400000000, user_sig=SIG, takeover=False, call_id="c1"),
@@ -96,6 +98,11 @@ EXAMPLES: list[wire.Message] = [
     wire.TakeRequest(request_id="r1"),
     wire.CallBed(id="9", bed_user="bed-1", call_type=CallType.VIDEO),
     wire.FindBeds(text="301"),
+    wire.FindSeats(text="doctor"),
+    wire.AddSeat(id="10", call_id="c1", user_id="doctor-1"),
+    wire.MemberOffer(call_id="c1", user_id="doctor-1", sdp=SDP),
+    wire.MemberAnswer(call_id="c2", user_id="nurse-1", sdp=SDP),
+    wire.MemberCandidate(call_id="c1", user_id="doctor-1", candidate="candidate:1", sdp_mid="0", sdp_mline_index=0),
     wire.LoginOk(
         user_id="bed-1", role="kiosk", ice_servers=("stun:10.0.0.1",), ice=(wire.IceServer(urls="stun:10.0.0.1"),)
     ),
@@ -110,7 +117,7 @@ EXAMPLES: list[wire.Message] = [
     wire.RequestClosed(request_id="r1", reason=wire.CloseReason.CLOSED_BY_SEAT),
     wire.RequestHeld(request=OPEN),
     wire.LocalAlarm(request_id="r1", on=True),
-    wire.Allocated(request_id="r1", call_id="c1", fence=4, seat="nurse-1", seat_name="Nurse Lin"),
+    wire.Allocated(request_id="r1", call_id="c1", fence=4, seat="nurse-1", seat_name="Nurse Lin", joins=True),
     wire.Ringing(call_id="c1"),
     wire.SeatCalls(
         request_id="seat-4",
@@ -122,6 +129,12 @@ EXAMPLES: list[wire.Message] = [
         ring_timeout_ms=30_000,
     ),
     wire.Beds(text="301", beds=(wire.BedView(user_id="bed-1", room="301", request_id="r1"),), more=3),
+    wire.Seats(text="lin", seats=(NURSE,), more=3),
+    wire.Members(
+        call_id="c1",
+        members=(MEMBER,),
+        left=wire.LeftMember(user_id="doctor-1", reason=wire.EndReason.NO_RESPONSE),
+    ),
     wire.Calling(call_id="c1", request=LINE, call_type=CallType.AUDIO, ring_timeout_ms=30_000),
     wire.Accepted(call_id="c1", call_type=CallType.AUDIO),
     wire.CallEnded(call_id="c1", reason=wire.EndReason.NO_RESPONSE, duration=30_000),
@@ -133,7 +146,14 @@ EXAMPLES: list[wire.Message] = [
         beds_offline=("302-1",),
         history_fault="disk full",
     ),
-    wire.IncomingCall(call_id="c1", request=LINE, call_type=CallType.VIDEO, sdp=SDP, ring_timeout_ms=30_000),
+    wire.IncomingCall(
+        call_id="c1",
+        request=LINE,
+        call_type=CallType.VIDEO,
+        sdp=SDP,
+        ring_timeout_ms=30_000,
+        members=(MEMBER,),
+    ),
 ]
 DIRECTIONS = {
     "FromKiosk": wire.FromKiosk,
@@ -291,12 +311,30 @@ LONG_TOKEN = "a" * 65
         ("devices.camera", {"type": "device_state", "devices": {"camera": "a" * 201}}),
         ("candidate", {"type": "candidate", "call_id": "c1", "candidate": "a" * 1025}),
         ("sdp_mline_index", {"type": "candidate", "call_id": "c1", "candidate": "", "sdp_mline_index": -1}),
+        ("request.others", {"type": "request", "request": {"request_id": "r1", "age": 0, "others": [
+            {"call_id": "c2", "seat": "nurse-2", "fence": 1}] * 4}}),
     ],
 )  # fmt: skip
 def test_a_broken_field_is_named(field: str, message: dict[str, Any]) -> None:
     error = refusal(json.dumps(message))
     assert (error.code, error.field) == (ErrorCode.BAD_MESSAGE, field)
     assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("user_id", {"type": "add_seat", "call_id": "c1"}),
+        ("user_id", {"type": "add_seat", "call_id": "c1", "user_id": "医生"}),
+        ("text", {"type": "find_seats", "text": "a" * 65}),
+        ("sdp", {"type": "member_offer", "call_id": "c1", "user_id": "nurse-2", "sdp": ""}),
+        ("sdp", {"type": "member_answer", "call_id": "c1", "user_id": "nurse-2", "sdp": "v" * (48 * 1024 + 1)}),
+        ("candidate", {"type": "member_candidate", "call_id": "c1", "user_id": "nurse-2", "candidate": "a" * 1025}),
+    ],
+)
+def test_a_broken_field_of_a_seat_is_named(field: str, message: dict[str, Any]) -> None:
+    error = refusal(json.dumps(message), DECODERS["FromSeat"])
+    assert (error.code, error.field) == (ErrorCode.BAD_MESSAGE, field)
 
 
 def test_a_seat_may_not_choose_a_state_that_only_the_desk_gives() -> None:

@@ -33,6 +33,7 @@ from kiosk.bedside.request_events import (
     Reassure,
     Restored,
     SeatCalls,
+    SeatJoins,
     SeatRings,
     SeatStopped,
     SendClose,
@@ -72,10 +73,16 @@ EVENTS: list[Event] = [
     SeatRings(),
     SeatStopped(),
     CONNECTED,
-    CallInterrupted(),
-    CallRestored(),
-    CallEnded(spoken=True),
-    CallBroke(spoken=False),
+    CallInterrupted("c1"),
+    CallRestored("c1"),
+    CallEnded("c1", spoken=True),
+    CallBroke("c1", spoken=False),
+    SeatJoins("c2", "nurse-2", 8),
+    CallConnected("c2", "nurse-2", 8),
+    CallInterrupted("c2"),
+    CallRestored("c2"),
+    CallEnded("c2"),
+    CallBroke("c2"),
     ButtonChanged(stuck=True),
     ButtonChanged(stuck=False),
 ]
@@ -90,7 +97,7 @@ PATHS: dict[State, list[Event]] = {
     State.DEFERRED: [PRESS, Taken("r1", retry_later=True)],
     State.RINGING: [PRESS, TAKEN, SeatRings()],
     State.TALKING: [PRESS, TAKEN, SeatRings(), CONNECTED],
-    State.ANSWERED: [PRESS, TAKEN, SeatRings(), CONNECTED, CallEnded(spoken=True)],
+    State.ANSWERED: [PRESS, TAKEN, SeatRings(), CONNECTED, CallEnded("c1", spoken=True)],
 }
 
 
@@ -139,8 +146,8 @@ def test_no_press_ever_closes_or_forgets(state: State) -> None:
     "event",
     [
         SeatStopped(),
-        CallEnded(spoken=True),
-        CallBroke(spoken=True),
+        CallEnded("c1", spoken=True),
+        CallBroke("c1", spoken=True),
         LinkChanged(Link.DOWN),
         LinkChanged(Link.REFUSED),
         LinkChanged(Link.UP),
@@ -236,8 +243,11 @@ def test_the_bed_never_claims_more_than_the_desk_has_said(events: list[Event]) -
         shown = view(state)
         if shown.prompt in ("sent", "queued", "deferred", "ringing"):
             assert acknowledged
-        assert (shown.prompt in ("talking", "interrupted")) == connected
-        assert (shown.prompt == "interrupted") == (connected and state.interrupted)
+        assert (shown.prompt in ("talking", "talking_with_several", "interrupted")) == connected
+        through = [talk.call_id for talk in state.talks if talk.through]
+        assert (shown.prompt == "interrupted") == (connected and not through)
+        assert (shown.prompt == "talking_with_several") == (len(through) > 1)
+        assert connected == bool(state.talks), "a talk is with somebody"
         if state.state is State.UNSENT and state.link is not Link.UP:
             assert shown.prompt == "use_other_bell"
         assert (shown.lamp is LampSign.OFF) == (state.state is State.IDLE)
@@ -268,8 +278,8 @@ def test_a_talk_and_what_the_nurse_knows_outlive_the_link() -> None:
 
 
 def test_after_a_broken_call_the_request_is_told_anew_and_nothing_is_claimed() -> None:
-    state, effects = played(*PATHS[State.TALKING], CallBroke(spoken=True))
-    assert (state.state, state.spoken, state.call_id) == (State.UNSENT, True, None)
+    state, effects = played(*PATHS[State.TALKING], CallBroke("c1", spoken=True))
+    assert (state.state, state.spoken, state.talks) == (State.UNSENT, True, ())
     assert effects == [SendRequest(), Show(View(LampSign.HEARD, "heard"))]
 
 
@@ -312,9 +322,17 @@ def test_the_wire_hears_the_whole_truth() -> None:
 
 def test_every_prompt_has_words_in_both_languages() -> None:
     used = {view(played(*PATHS[state])[0]).prompt for state in State}
-    used.add(view(played(*PATHS[State.TALKING], CallInterrupted())[0]).prompt)
+    used.add(view(played(*PATHS[State.TALKING], CallInterrupted("c1"))[0]).prompt)
     used.add(view(played(SeatCalls("c1", by_itself=True))[0]).prompt)
-    used |= {"heard", "use_other_bell", "no_link", "not_registered", "button_stuck", "alarm"}
+    used |= {
+        "talking_with_several",
+        "heard",
+        "use_other_bell",
+        "no_link",
+        "not_registered",
+        "button_stuck",
+        "alarm",
+    }
     assert used == set(prompts.PROMPTS)
     assert all(set(texts) == {"zh", "en"} and all(texts.values()) for texts in prompts.PROMPTS.values())
     refused, _ = step(RequestState(), LinkChanged(Link.REFUSED))
@@ -322,13 +340,13 @@ def test_every_prompt_has_words_in_both_languages() -> None:
 
 
 def test_an_interrupted_talk_is_not_called_connected() -> None:
-    interrupted, effects = played(*PATHS[State.TALKING], CallInterrupted())
+    interrupted, effects = played(*PATHS[State.TALKING], CallInterrupted("c1"))
     assert effects == [Show(View(LampSign.WAITING, "interrupted"))]
     assert interrupted.state is State.TALKING, "the request is still with its seat"
-    assert played(CallRestored(), start=interrupted)[1] == [Show(View(LampSign.TALKING, "talking"))]
-    for end in (CallEnded(spoken=True), CallBroke(spoken=True), Attend()):
+    assert played(CallRestored("c1"), start=interrupted)[1] == [Show(View(LampSign.TALKING, "talking"))]
+    for end in (CallEnded("c1", spoken=True), CallBroke("c1", spoken=True), Attend()):
         over, _ = played(end, start=interrupted)
-        assert not over.interrupted, "the next talk begins whole"
+        assert not over.talks, "the next talk begins whole"
 
 
 # -- nobody has come

@@ -43,7 +43,7 @@ ANSWERED: list[Event] = [
     Press(1.0, "r0"),
     Taken("r0"),
     CallConnected("c0", "nurse-1", 6),
-    CallEnded(spoken=True),
+    CallEnded("c0", spoken=True),
 ]
 
 
@@ -77,7 +77,7 @@ def test_the_patient_answers_by_pressing_and_a_satisfied_press_leaves_no_request
     state, effects = played(*TALK)
     assert effects == [Show(View(LampSign.TALKING, "talking"))]
     assert kept_request(state, now=20.0) is None
-    state, effects = played(*TALK, CallEnded(spoken=True))
+    state, effects = played(*TALK, CallEnded("c1", spoken=True))
     assert effects == [Show(View(LampSign.OFF, "ready"))]
     assert state == played()[0]
 
@@ -130,7 +130,7 @@ def test_a_press_in_the_talk_asks_and_the_talk_becomes_its_call() -> None:
         1,
         Phase.TALKING,
     )
-    state, effects = played(*TALK, Press(10.0 + MERGE_S, "r2"), CallEnded(spoken=True))
+    state, effects = played(*TALK, Press(10.0 + MERGE_S, "r2"), CallEnded("c1", spoken=True))
     assert state.state is State.ANSWERED
     assert SendRequest() in effects
 
@@ -154,7 +154,7 @@ def test_a_talk_that_a_seat_began_is_told_to_a_desk_that_was_just_started() -> N
     )
 
 
-@pytest.mark.parametrize("over", [CallEnded(spoken=False), CallBroke(spoken=True)])
+@pytest.mark.parametrize("over", [CallEnded("c1", spoken=False), CallBroke("c1", spoken=True)])
 def test_a_talk_nobody_here_asked_for_ends_with_its_call(over: Event) -> None:
     state, effects = played(*TALK, over)
     assert state == played()[0]
@@ -179,7 +179,7 @@ def test_an_answered_request_stays_what_it_was_while_its_bed_is_called_again() -
     talking, effects = played(*ANSWERED, SeatCalls("r0"), PRESS, CONNECTED)
     assert (talking.state, talking.presses) == (State.TALKING, 1)
     assert SendRequest() in effects
-    over, _ = played(*ANSWERED, SeatCalls("r0"), PRESS, CONNECTED, CallEnded(spoken=False))
+    over, _ = played(*ANSWERED, SeatCalls("r0"), PRESS, CONNECTED, CallEnded("c1", spoken=False))
     assert (over.state, over.request_id, over.spoken) == (State.ANSWERED, "r0", True)
 
 

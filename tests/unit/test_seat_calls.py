@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiosk.desk.allocation_events import Left, SeatAsked, Timer
+from kiosk.desk.allocation_events import Left, SeatAsked
 from kiosk.desk.ledger import RequestState
 from kiosk.desk.seat_calls import MAX_FOUND
 from kiosk.desk.timeline import Happened
@@ -20,34 +20,10 @@ from kiosk.signaling.messages import (
     Priority,
     SeatState,
 )
+from tests.unit.called_beds import answers, calls, view, ward_of
 from tests.unit.desk_model import Ward
 
 pytestmark = pytest.mark.promise("R06")
-
-
-def ward_of(*beds: str, **rules: object) -> Ward:
-    """anna is signed in and rests; the beds are connected."""
-    ward = Ward(**rules)
-    ward.seat("anna", free=False)
-    ward.says("anna", wire.SetSeatState(state="rest"))
-    for bed in beds or ("bed-1",):
-        ward.bed(bed)
-    return ward
-
-
-def calls(ward: Ward, seat: str = "anna", bed: str = "bed-1", call_type: CallType = CallType.AUDIO) -> str:
-    """The seat calls the bed; returns the call's id."""
-    ward.says(seat, wire.CallBed(bed_user=bed, call_type=call_type))
-    return ward.all_of(seat, wire.Calling)[-1].call_id
-
-
-def answers(ward: Ward, bed: str = "bed-1") -> str:
-    """The bed has rung, and opens its media; the page accepts at once. Returns the call's id."""
-    lease = ward.lease(bed)
-    ward.says(bed, wire.Ringing(call_id=lease.call_id))
-    ward.says(bed, wire.Invite(call_id=lease.call_id, fence=lease.fence, call_type=CallType.AUDIO, sdp="offer"))
-    ward.says(lease.seat, wire.Accept(call_id=lease.call_id, call_type=CallType.VIDEO))
-    return lease.call_id
 
 
 def refused(ward: Ward, seat: str = "anna") -> tuple[ErrorCode, str]:
@@ -59,11 +35,6 @@ def refused(ward: Ward, seat: str = "anna") -> tuple[ErrorCode, str]:
 
 def happened(ward: Ward, request_id: str) -> list[Happened]:
     return [entry.what for entry in ward.timelines[request_id]]
-
-
-def view(ward: Ward, seat: str = "anna") -> list[tuple[str, Origin, str | None]]:
-    board = ward.desk.ledger.board(ward.desk.ledger.seats[seat], now=ward.now, rules=ward.desk.rules)
-    return [(line.state, line.origin, line.seat) for line in board.requests]
 
 
 def test_a_call_goes_to_the_bed_which_rings_answers_and_invites() -> None:
@@ -312,92 +283,6 @@ def test_an_emergency_takes_the_seat_from_a_bed_that_only_rings() -> None:
     ward.press("bed-2", priority=Priority.EMERGENCY)
     assert ward.all_of("bed-1", wire.CallEnded)[-1].reason is EndReason.PREEMPTED
     assert ward.lease("bed-2").seat == "anna"
-
-
-# -- desks and beds that were restarted
-
-
-def talk_told(call_id: str = "c9", seat: str = "anna", phase: Phase = Phase.TALKING) -> OpenRequest:
-    return OpenRequest(
-        request_id="seat-9",
-        age=9000,
-        origin=Origin.SEAT,
-        phase=phase,
-        call_id=call_id,
-        call_seat=seat,
-        fence=5000,
-    )
-
-
-def test_a_desk_that_was_just_started_goes_on_with_a_talk_that_a_seat_began() -> None:
-    ward = Ward()
-    ward.seat("anna", call_id="c9", free=False)
-    ward.bed("bed-1", request=talk_told())
-    assert view(ward) == [("talking", Origin.SEAT, "anna")]
-    assert ward.seat_state("anna") is SeatState.BUSY
-    ward.bed("bed-1", request=talk_told())
-    ward.says("anna", wire.Hangup(call_id="c9"))
-    assert ward.desk.ledger.requests == {}
-
-
-def test_a_talk_whose_seat_is_in_no_call_is_over_and_nobody_waits() -> None:
-    ward = Ward()
-    ward.seat("anna")
-    ward.bed("bed-1", request=talk_told())
-    assert ward.all_of("bed-1", wire.CallEnded)[-1].reason is EndReason.SEAT_LOST
-    assert ward.desk.ledger.requests == {}
-    assert ward.seat_state("anna") is SeatState.FREE
-
-
-def test_a_bed_cannot_claim_to_talk_with_another_bed() -> None:
-    ward = Ward()
-    ward.bed("bed-2")
-    ward.bed("bed-1", request=talk_told(seat="bed-2"))
-    assert ward.desk.ledger.leases == {}
-    assert ward.all_of("bed-2", wire.CallEnded) == []
-
-
-def test_a_seat_that_does_not_come_back_to_its_talk_ends_it() -> None:
-    ward = Ward()
-    ward.bed("bed-1", request=talk_told())
-    assert Timer("grace", "anna") in ward.timers
-    ward.waits(60)
-    assert ward.all_of("bed-1", wire.CallEnded)[-1].reason is EndReason.SEAT_LOST
-    assert ward.desk.ledger.requests == {}
-
-
-def test_a_bed_that_restarts_in_such_a_talk_has_nothing_to_go_on_with() -> None:
-    ward = ward_of()
-    calls(ward)
-    answers(ward)
-    ward.bed("bed-1")
-    assert ward.all_of("anna", wire.CallEnded)[-1].reason is EndReason.BED_LOST
-    assert ward.desk.ledger.requests == {}
-    assert ward.all_of("bed-1", wire.RequestHeld) == []
-
-
-def test_a_seats_call_is_no_request_whoever_says_so_and_hides_none() -> None:
-    ward = ward_of()
-    ward.says("bed-1", wire.Request(request=talk_told()))
-    fault = ward.last("bed-1")
-    assert isinstance(fault, wire.Fault)
-    assert (fault.code, fault.field) == (ErrorCode.NOT_ALLOWED, "request.origin")
-    ward.bed("bed-1", request=talk_told(phase=Phase.WAITING))
-    assert ward.desk.ledger.requests == {}
-    ward.press("bed-1", "r1")
-    ward.bed("bed-1", request=talk_told())
-    assert list(ward.desk.ledger.requests) == ["r1"]
-    assert ward.all_of("bed-1", wire.RequestHeld)[-1].request.request_id == "r1"
-
-
-def test_a_bed_that_closes_what_nobody_asked_for_ends_the_call() -> None:
-    ward = ward_of()
-    calls(ward)
-    request_id = ward.lease("bed-1").request_id
-    ward.says("bed-1", wire.CloseRequest(request_id=request_id, reason=CloseReason.CANCELLED))
-    assert ward.desk.ledger.requests == {}
-    assert ward.all_of("anna", wire.CallEnded)[-1].reason is EndReason.CANCELLED
-    assert ward.all_of("bed-1", wire.RequestClosed)[-1].request_id == request_id
 
 
 # -- finding a bed

@@ -8,7 +8,16 @@ from typing import get_args, get_type_hints
 import pytest
 
 from kiosk.desk import server
-from kiosk.signaling.messages import EndReason, ErrorCode, Origin, Priority, QualityLevel, RequestView, SeatState
+from kiosk.signaling.messages import (
+    EndReason,
+    ErrorCode,
+    FaultKind,
+    Origin,
+    Priority,
+    QualityLevel,
+    RequestView,
+    SeatState,
+)
 
 PAGE = server.PAGE
 LANGUAGES = ("en", "zh")
@@ -27,8 +36,14 @@ MADE = {
     "origin_": [origin.value for origin in Origin if origin is not Origin.CALL_BUTTON],
     "bed_end_": ["rejected", "line_busy", "no_response", "failed", "hangup", "preempted", "seat_lost"],
     "device_": ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"],
+    "fault_is_": [kind.value for kind in FaultKind],
     "quality_": [str(level.value) for level in QualityLevel],
     "call_": ["connecting", "connected"],
+    "member_": [
+        *("asked", "joined", "ringing", "connecting", "talking", "interrupted"),
+        *(reason.value for reason in EndReason),
+    ],
+    "group_end_": ["rejected", "no_response", "cancelled", "failed", "seat_lost", "preempted"],
 }
 """Keys that are made of a prefix and a value of the wire or of the call's states."""
 

@@ -12,6 +12,7 @@ from kiosk.media.sent_voice import (
     MOST_EXPECTED,
     Protection,
     reported,
+    strongest,
 )
 
 TEN_PER_CENT = 26
@@ -54,3 +55,12 @@ def test_a_worse_report_never_lowers_the_protection(fractions: list[int], fracti
     before = after(*fractions)
     better, worse = (reported(before, fraction_lost=lost) for lost in (fraction, fraction + 1))
     assert worse.loss >= better.loss
+
+
+def test_of_several_paths_the_one_that_loses_most_decides() -> None:
+    good, bad = Protection(), Protection(20.0)
+    assert strongest([good, bad, good]) == bad
+
+
+def test_nobody_needs_no_more_than_the_usual_protection() -> None:
+    assert strongest([]) == Protection()

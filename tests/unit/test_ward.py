@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kiosk.bedside import bed_events, call_events
+from kiosk.bedside.call_events import State as CallState
 from kiosk.bedside.request_events import Link, State
 from kiosk.bedside.request_state import view
 from kiosk.signaling import messages as wire
@@ -17,7 +18,7 @@ from tests.unit.ward_parts import ModelBed, ModelPage
 
 pytestmark = pytest.mark.promise("R01", "R09")
 
-BEDS, SEATS = 3, 2
+BEDS, SEATS = 3, 3
 PATIENCE = 200
 """Turns in which one attentive nurse must have spoken with everybody."""
 
@@ -36,7 +37,9 @@ class WardHistory(RuleBasedStateMachine):
         slow_disks=st.booleans(),
         backup=st.booleans(),
         silent=st.booleans(),
-        begins=st.sampled_from(["dark", "ready", "ringing", "talking", "called", "answering", "seat talks"]),
+        begins=st.sampled_from(
+            ["dark", "ready", "ringing", "talking", "called", "answering", "seat talks", "asked in", "group"]
+        ),
     )
     def opens(self, queue: bool, slow_disks: bool, backup: bool, silent: bool, begins: str) -> None:
         self.wished = set()
@@ -61,13 +64,21 @@ class WardHistory(RuleBasedStateMachine):
             self.ward.calm()
             self.wished.clear()
             assert self.bed(0).bed.request.state is State.TALKING
-        if begins in ("ringing", "talking"):
+        if begins in ("ringing", "talking", "asked in", "group"):
             self.patient_presses(index=0)
             self.ward.calm()
-        if begins == "talking":
+        if begins in ("talking", "asked in", "group"):
             self.page(0).accepts()
             self.ward.calm()
             assert self.bed(0).bed.request.state is State.TALKING
+        if begins in ("asked in", "group"):
+            self.page(0).asks_in(self.page(1).user)
+            self.ward.calm()
+            assert len(self.bed(0).bed.calls) == 2
+        if begins == "group":
+            self.page(1).accepts()
+            self.ward.calm()
+            assert len(self.bed(0).bed.request.talks) == 2
 
     def bed(self, index: int) -> ModelBed:
         return list(self.ward.beds.values())[index]
@@ -142,10 +153,18 @@ class WardHistory(RuleBasedStateMachine):
         if quick:
             self.ward.calm()
 
+    @rule(index=st.integers(0, SEATS - 1), other=st.integers(0, SEATS - 1), quick=st.booleans())
+    def nurse_asks_a_colleague_in(self, index: int, other: int, quick: bool) -> None:
+        if self.page(index).call_id:
+            self.page(index).asks_in(self.page(other).user)
+        if quick:
+            self.ward.calm()
+
     @rule(index=st.integers(0, BEDS - 1))
     def people_speak(self, index: int) -> None:
         bed = self.bed(index)
-        bed.does(call_events.Spoken(bed.bed.call.call_id), self.ward.now)
+        for call_id in tuple(bed.bed.calls):
+            bed.does(call_events.Spoken(call_id), self.ward.now)
 
     @rule(index=st.integers(0, SEATS - 1), bed=st.integers(0, BEDS - 1))
     def nurse_closes(self, index: int, bed: int) -> None:
@@ -179,15 +198,16 @@ class WardHistory(RuleBasedStateMachine):
     def media_go_on(self, index: int) -> None:
         self.ward.media_advance(self.bed(index))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def media_break(self, index: int) -> None:
-        if self.bed(index).bed.call.call_id:
-            self.ward.media_break(self.bed(index))
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def media_break(self, index: int, data: st.DataObject) -> None:
+        if calls := list(self.bed(index).bed.calls.values()):
+            self.ward.media_break(self.bed(index), data.draw(st.sampled_from(calls)))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def the_path_to_the_seat_dies(self, index: int) -> None:
-        self.ward.now += 5
-        self.ward.media_stall(self.bed(index))
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def the_path_to_the_seat_dies(self, index: int, data: st.DataObject) -> None:
+        if calls := list(self.bed(index).bed.calls.values()):
+            self.ward.now += 5
+            self.ward.media_stall(self.bed(index), data.draw(st.sampled_from(calls)))
 
     @rule(index=st.integers(0, SEATS - 1), connection=st.integers(0, 2))
     def a_seat_gets_nothing_from_the_bed(self, index: int, connection: int) -> None:
@@ -195,11 +215,11 @@ class WardHistory(RuleBasedStateMachine):
         if page.call_id and page.accepted:
             page.wire.says(wire.MediaStalled(call_id=page.call_id, connection=connection))
 
-    @rule(index=st.integers(0, BEDS - 1))
-    def a_wait_at_the_bed_ends(self, index: int) -> None:
-        if self.bed(index).timer is not None:
+    @rule(index=st.integers(0, BEDS - 1), data=st.data())
+    def a_wait_at_the_bed_ends(self, index: int, data: st.DataObject) -> None:
+        if timers := list(self.bed(index).timers.values()):
             self.ward.now += 30
-            self.ward.bed_timer_ends(self.bed(index))
+            self.ward.bed_timer_ends(self.bed(index), data.draw(st.sampled_from(timers)))
 
     @precondition(lambda self: self.ward.timers)
     @rule(data=st.data())
@@ -293,14 +313,16 @@ class WardHistory(RuleBasedStateMachine):
     @invariant()
     def nobody_is_told_that_a_nurse_speaks_before_the_accept(self) -> None:
         for bed in self.ward.beds.values() if hasattr(self, "ward") else ():
+            calls = [call.state for call in bed.bed.calls.values()]
             if bed.bed.request.state is State.TALKING:
-                assert bed.bed.call.begun
+                assert {*calls} & {CallState.CONNECTING, CallState.CONNECTED, CallState.REBUILDING}
             if bed.bed.request.state in (State.CALLED, State.ANSWERING):
-                assert bed.bed.call.state not in (call_events.State.IDLE, call_events.State.CONNECTED)
-            elif bed.bed.call.state is call_events.State.INVITED:
-                raise AssertionError("it rings, and nothing is shown")
+                assert calls
+                assert CallState.CONNECTED not in calls
+            else:
+                assert CallState.INVITED not in calls, "it rings, and nothing is shown"
             if view(bed.bed.request).prompt == "talking":
-                assert bed.bed.call.state is call_events.State.CONNECTED
+                assert calls.count(CallState.CONNECTED) == 1
 
     @invariant()
     def the_other_bell_rings_for_who_cannot_be_heard_and_for_nobody_else(self) -> None:

@@ -10,16 +10,18 @@ import itertools
 from collections.abc import Callable
 
 from kiosk.bedside import bed_events, call_events, request_state
+from kiosk.bedside.call_state import CallState
 from kiosk.bedside.journal import Kept
+from kiosk.bedside.media_effects import StartTimer
 from kiosk.bedside.request_events import State
 from kiosk.desk import allocation_events as desk_events
 from kiosk.desk.allocation import Allocation
 from kiosk.desk.escalation import UNANSWERED
-from kiosk.desk.ledger import LeaseState, RequestState, Rules, Stage
+from kiosk.desk.ledger import LeaseState, Request, RequestState, Rules, Stage
 from kiosk.desk.timeline import Entry
 from kiosk.signaling import codec
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import Priority, SeatState
+from kiosk.signaling.messages import MAX_MEMBERS, Priority, SeatState
 from tests.unit.timelines import state_told
 from tests.unit.ward_parts import GROUP, NEXT_GROUP, RING_S, ModelBed, ModelPage, Wire
 
@@ -177,28 +179,24 @@ class ModelWard:
 
     def media_advance(self, bed: ModelBed) -> bool:
         """The next thing the bed's media have to say, if any."""
-        call_id, connection = bed.bed.call.call_id, bed.bed.call.connection
-        if bed.offer_due:
-            bed.offer_due = ""
-            bed.does(call_events.Offered(call_id, "v=0", connection), self.now)
-        elif bed.answered and not bed.connected:
-            bed.connected = bed.answered
-            bed.does(call_events.MediaUp(call_id, self.now, connection), self.now)
-        else:
-            return False
-        return True
+        for call in tuple(bed.bed.calls.values()):
+            if call.call_id in bed.offers_due:
+                bed.offers_due.discard(call.call_id)
+                bed.does(call_events.Offered(call.call_id, "v=0", call.connection), self.now)
+                return True
+            if call.call_id in bed.answered and not call.media_up:
+                bed.does(call_events.MediaUp(call.call_id, self.now, call.connection), self.now)
+                return True
+        return False
 
-    def media_break(self, bed: ModelBed) -> None:
-        call = bed.bed.call
+    def media_break(self, bed: ModelBed, call: CallState) -> None:
         bed.does(call_events.MediaDown(call.call_id, "broken", self.now, call.connection), self.now)
 
-    def media_stall(self, bed: ModelBed) -> None:
-        call = bed.bed.call
+    def media_stall(self, bed: ModelBed, call: CallState) -> None:
         bed.does(call_events.MediaStalled(call.call_id, "nothing comes", self.now, call.connection), self.now)
 
-    def bed_timer_ends(self, bed: ModelBed) -> None:
-        timer, bed.timer = bed.timer, None
-        assert timer is not None
+    def bed_timer_ends(self, bed: ModelBed, timer: StartTimer) -> None:
+        del bed.timers[timer.call_id]
         bed.does(call_events.TimedOut(timer.call_id, timer.timer, self.now), self.now)
 
     # -- until nothing moves
@@ -230,7 +228,7 @@ class ModelWard:
         """Leases, seats and requests of the desk agree with each other."""
         ledger = self.desk.ledger
         for lease in ledger.leases.values():
-            assert ledger.requests[lease.request_id].call_id == lease.call_id
+            assert lease.call_id in ledger.requests[lease.request_id].calls
             seat = ledger.seats.get(lease.seat)
             if seat is not None and seat.connected:
                 assert seat.call_id == lease.call_id
@@ -240,13 +238,16 @@ class ModelWard:
             if bound:
                 assert ledger.leases[seat.call_id or ""].seat == seat.user_id
         for kept in ledger.requests.values():
-            held = ledger.leases.get(kept.call_id or "")
-            assert (held is not None) == (kept.call_id is not None)
-            assert held is None or held.request_id == kept.told.request_id
+            held = ledger.leases_of(kept)
+            assert all(lease.request_id == kept.told.request_id for lease in held)
+            assert len({lease.seat for lease in held}) == len(held) <= MAX_MEMBERS
             bound = kept.state in (RequestState.RINGING, RequestState.TALKING)
-            called = kept.state is RequestState.ANSWERED and held is not None and held.by_seat
-            assert (bound or called) == (held is not None)
-            assert held is not None or not kept.by_seat, "what nobody asked for outlives its call"
+            called = kept.state is RequestState.ANSWERED and any(lease.by_seat for lease in held)
+            assert (bound or called) == bool(held)
+            assert held or not kept.by_seat, "what nobody asked for outlives its call"
+            talking = [lease for lease in held if lease.state is LeaseState.TALKING]
+            assert (kept.state is RequestState.TALKING) == bool(talking)
+            assert talking or len(held) <= 1, "several seats ring where nobody talks"
         owners = [kept.bed for kept in ledger.requests.values()]
         assert len(owners) == len(set(owners)), "a bed has one request"
 
@@ -259,7 +260,7 @@ class ModelWard:
     def check_owner(self, bed: ModelBed) -> None:
         """The open request of *bed* is held by the desk, on its way there, or the bed knows that it is not sent."""
         if bed.bed.request.state is State.ANSWERING:
-            assert bed.bed.call.state is not call_events.State.IDLE, "an answer leads nowhere"
+            assert bed.bed.calls, "an answer leads nowhere"
             return
         request_id = bed.bed.request.request_id
         held = request_id in self.desk.ledger.requests
@@ -275,14 +276,14 @@ class ModelWard:
         """At rest bed and desk say the same of the request, and somebody is about to do something for it."""
         state = bed.bed.request.state
         if state is State.CALLED:
-            assert bed.timer is not None, "a ring without an end"
+            assert bed.timers, "a ring without an end"
         kept = self.desk.ledger.requests.get(bed.bed.request.request_id)
         if kept is None:
             assert state is State.IDLE, f"{bed.user} is {state}, and the desk knows nothing of it"
             return
         assert state in _SAME[kept.state], f"{bed.user} is {state}, the desk says {kept.state}"
         if kept.state is RequestState.TALKING:
-            assert kept.call_id == bed.bed.call.call_id == bed.bed.request.call_id
+            self.check_talk(bed, kept)
         if kept.state is RequestState.WAITING:
             seats = [seat for seat in self.desk.ledger.seats.values() if kept.groups & seat.groups]
             free = [seat for seat in seats if seat.state is SeatState.FREE]
@@ -301,6 +302,21 @@ class ModelWard:
             lease = self.desk.ledger.leases[kept.call_id or ""]
             waits_for = "invite" if lease.state is LeaseState.RESERVED else "ring"
             assert desk_events.Timer(waits_for, lease.call_id) in self.timers, "a ringing without an end"
+
+    def check_talk(self, bed: ModelBed, kept: Request) -> None:
+        """Bed, desk and pages name the same seats, and whoever is still being rung is not for ever."""
+        leases = {lease.call_id: lease for lease in self.desk.ledger.leases_of(kept)}
+        assert bed.bed.calls.keys() == leases.keys()
+        talking = [call_id for call_id, lease in leases.items() if lease.state is LeaseState.TALKING]
+        assert sorted(talk.call_id for talk in bed.bed.request.talks) == sorted(talking)
+        states = {lease.seat: "talking" if lease.call_id in talking else "ringing" for lease in leases.values()}
+        for lease in leases.values():
+            page = self.pages[lease.seat]
+            if lease.call_id not in talking:
+                assert desk_events.Timer("ring", lease.call_id) in self.timers, "a ringing without an end"
+                assert lease.call_id in bed.timers
+            elif page.call_id == lease.call_id:
+                assert page.members == states or (len(states) == 1 and not page.members)
 
 
 _SAME = {

@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
-from kiosk.bedside import bed_events, call_events, request_state
+from kiosk.bedside import bed_events, call_events, media_effects, request_state
 from kiosk.bedside.bed import Bed
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.request_events import State
@@ -59,10 +59,9 @@ class ModelBed:
         self.bed = Bed(rules=self._rules, info=wire.BedInfo(group=GROUP, bed=self.user), devices=wire.Devices())
         self.writing: Kept | None = None
         self.held_back: list[wire.Message] = []
-        self.offer_due = ""
-        self.answered = ""
-        self.connected = ""
-        self.timer: call_events.StartTimer | None = None
+        self.offers_due: set[str] = set()
+        self.answered: set[str] = set()
+        self.timers: dict[str, media_effects.StartTimer] = {}
         self.does(bed_events.Restored(self.disk), now)
 
     @property
@@ -77,18 +76,18 @@ class ModelBed:
                     self.writing = effect.kept
                 case bed_events.Send():
                     self.held_back.append(effect.message)
-                case call_events.OpenMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.RebuildMedia():
-                    self.offer_due, self.answered, self.connected = effect.call_id, "", ""
-                case call_events.ApplyAnswer():
-                    self.answered = self.bed.call.call_id
-                case call_events.CloseMedia():
-                    self.offer_due = self.answered = self.connected = ""
-                case call_events.StartTimer():
-                    self.timer = effect
-                case call_events.StopTimer():
-                    self.timer = None
+                case media_effects.OpenMedia() | media_effects.RebuildMedia():
+                    self.answered.discard(effect.call_id)
+                    self.offers_due.add(effect.call_id)
+                case media_effects.ApplyAnswer():
+                    self.answered.add(effect.call_id)
+                case media_effects.CloseMedia():
+                    self.offers_due.discard(effect.call_id)
+                    self.answered.discard(effect.call_id)
+                case media_effects.StartTimer():
+                    self.timers[effect.call_id] = effect
+                case media_effects.StopTimer():
+                    self.timers.pop(effect.call_id, None)
                 case call_events.Emit(kind=call_events.Kind.BEGIN) if not self.bed.request.is_open:
                     self.satisfied = True
                 case _:
@@ -137,6 +136,8 @@ class ModelPage:
         """The request its person has clicked on, until it rings."""
         self.calls_out = False
         """Its call is one to a bed, which has not answered yet."""
+        self.members: dict[str, str] = {}
+        """Who is in its talk, as it was told last: seats and their states."""
 
     def hears(self, message: wire.Message) -> None:
         match message:
@@ -155,6 +156,8 @@ class ModelPage:
                 self.taking = ""
             case wire.Rebuild() if message.call_id == self.call_id and self.accepted:
                 self.wire.says(wire.Answer(call_id=message.call_id, sdp="v=0", connection=message.connection))
+            case wire.Members() if message.call_id == self.call_id:
+                self.members = {member.user_id: member.state for member in message.members}
             case wire.CallEnded():
                 self.taking = ""
                 if message.call_id == self.call_id:
@@ -172,6 +175,9 @@ class ModelPage:
 
     def calls(self, bed: str, call_type: CallType) -> None:
         self.wire.says(wire.CallBed(bed_user=bed, call_type=call_type))
+
+    def asks_in(self, seat: str) -> None:
+        self.wire.says(wire.AddSeat(call_id=self.call_id, user_id=seat))
 
     def accepts(self) -> None:
         self.accepted, self.calls_out = True, False
@@ -192,6 +198,7 @@ class ModelPage:
 
     def leaves(self) -> None:
         self.call_id, self.accepted, self.calls_out = "", False, False
+        self.members = {}
 
     def loses_the_wire(self) -> None:
         self.wire.breaks()

@@ -4,14 +4,19 @@ import * as board from "./board.js";
 import { Call } from "./call.js";
 import * as callView from "./call-view.js";
 import { drawCalling } from "./calling.js";
+import * as colleagues from "./colleagues.js";
 import { askPermission } from "./devices.js";
 import { drawIncoming } from "./incoming.js";
+import { drawMembers, wireMembers } from "./members-view.js";
+import { Mesh } from "./mesh.js";
 import * as overdue from "./overdue.js";
 import { drawQuality } from "./quality-view.js";
 import * as ring from "./ring.js";
 import * as signIn from "./sign-in.js";
 import { Wire } from "./wire.js";
-import { clock, has, label, say, switchLanguage } from "./words.js";
+import { clock, has, label, say, switchLanguage, write } from "./words.js";
+
+const CALM = new Set(["asked", "joined", "hangup"]); // what changes in a talk without a fault
 
 const byId = (id) => document.getElementById(id);
 const form = document.querySelector("#sign-in form");
@@ -26,14 +31,19 @@ let lastDevices = null;
 const call = new Call({
   send: (message) => wire.send(message),
   changed: drawCall,
-  tell: (key, warn) => status(() => say(key), warn),
+  tell: (key, warn) => status(() => say(inGroup(key)), warn),
   measured: () => drawQuality(call),
 });
+const mesh = new Mesh({
+  call,
+  send: (message) => wire.send(message),
+  changed: drawCall,
+  told: (change, name) => status(() => say(`member_${change}`, { name }), !CALM.has(change)),
+});
 
-// Spoken each time it is written, so the same words are written once.
 function status(words, warn = false) {
   lastStatus = words;
-  if (byId("status").textContent !== words()) byId("status").textContent = words();
+  write("status", words());
   byId("status").classList.toggle("warn", warn);
 }
 
@@ -47,9 +57,12 @@ function showOnly(section) {
 }
 
 function drawCall() {
-  drawIncoming(call);
+  mesh.follow();
+  drawIncoming(call, mesh.names);
   drawCalling(call);
-  callView.drawCall(call);
+  callView.drawCall(call, mesh.company);
+  drawMembers(mesh);
+  colleagues.drawColleagues(call);
   drawQuality(call);
   tellChoice();
 }
@@ -99,6 +112,7 @@ function wentUp(login) {
     status(() => say("fault_unknown_seat"), true);
     return signOut();
   }
+  call.me = login.user_id;
   call.iceServers = login.ice;
   choiceTold = false;
   ticket.name = login.name;
@@ -169,6 +183,7 @@ const RECEIVED = {
     board.show(message);
     overdue.boardShows(message);
     call.boardShows(message);
+    colleagues.boardShows();
     tellChoice();
   },
   incoming_call: (message) => call.ring(message, overdue.isTaken(message)),
@@ -177,11 +192,17 @@ const RECEIVED = {
     overdue.stopTaking();
     // What this page ended itself is over already; the words are the same.
     if (message.call_id !== call.lastId) return;
-    const key = endKey(message.reason);
+    const leaves = call.hungUp && mesh.company;
+    const key = leaves ? "end_left" : inGroup(endKey(message.reason));
     call.ended(message);
     status(() => say(key, { duration: clock(message.duration) }), message.reason !== "hangup");
   },
   beds: beds.show,
+  seats: colleagues.show,
+  members: (message) => mesh.membersAre(message),
+  member_offer: (message) => mesh.offered(message),
+  member_answer: (message) => mesh.answered(message),
+  member_candidate: (message) => mesh.candidate(message),
   calling: (message) => {
     status(() => "");
     call.callsOut(message);
@@ -195,14 +216,26 @@ const RECEIVED = {
   fault: (message) => {
     if (message.field === "request_id") overdue.stopTaking();
     if (message.code === "stale_call" && !call.refused(message)) return;
+    if (message.field === "user_id" && aboutColleague(message)) return;
     status(() => faultWords(message), true);
   },
 };
+
+// What the mesh says by itself carries no id: it tries again, and the person needs no words about that.
+function aboutColleague(fault) {
+  return !fault.id || colleagues.refused(() => faultWords(fault));
+}
 
 // A call that this page made ends with words of its own: no other seat rings for it.
 function endKey(reason) {
   if (!call.outgoing || (reason === "hangup" && call.asked)) return `end_${reason}`;
   return has(`bed_end_${reason}`) ? `bed_end_${reason}` : `end_${reason}`;
+}
+
+// Nothing rings elsewhere when one of several seats is no longer in a talk.
+function inGroup(key) {
+  const group = mesh.company || (call.joined && !call.confirmed);
+  return group && has(`group_${key}`) ? `group_${key}` : key;
 }
 
 function received(message) {
@@ -270,11 +303,17 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   call.accept();
 });
-callView.wire(call);
+callView.wire(call, { add: colleagues.open, redraw: drawCall });
+wireMembers();
 byId("quality-more").ontoggle = () => drawQuality(call);
 byId("cancel-call").onclick = () => call.hangUp();
 board.wire({ close: closeRequest, take: takeRequest, call: callBed });
 beds.wire({ find: (text) => wire.send({ type: "find_beds", text }), call: callBed });
+colleagues.wire({
+  find: (text) => wire.send({ type: "find_seats", text }),
+  ask: (userId) => wire.ask({ type: "add_seat", call_id: call.id, user_id: userId }),
+  known: (userId) => mesh.stateOf(userId),
+});
 
 // A page that the browser kept and brings back has lost its connection.
 addEventListener("pageshow", (event) => {

@@ -1,6 +1,6 @@
 // The board: who waits, since when, how urgent; colleagues; beds that are not connected. It is what the desk said
 // last; while the desk cannot be reached the page says that this may be old.
-import { clock, say } from "./words.js";
+import { clock, has, say, write } from "./words.js";
 
 export const URGENCY = ["normal", "urgent", "emergency"];
 const TICK_MS = 1000;
@@ -59,7 +59,13 @@ function tick(element) {
 export function faults(devices) {
   return ["camera", "microphone", "speaker", "button", "bathroom", "staff", "journal"]
     .filter((device) => devices[device])
-    .map((device) => say(`device_${device}`, { fault: devices[device] }));
+    .map((device) => say(`device_${device}`, { fault: faultOf(devices, device) }));
+}
+
+// What is wrong with `device`. What the bed says itself is for the technician, in English.
+export function faultOf(devices, device) {
+  const key = `fault_is_${devices.kinds?.[device]}`;
+  return has(key) ? say(key) : devices[device];
 }
 
 // What the desk has this seat for; "" while it has not said.
@@ -87,10 +93,8 @@ export function redraw() {
   byId("beds-offline").textContent = say("beds_offline", { beds: board.beds_offline.join(", ") });
 }
 
-// Spoken each time it is written, so the same words are written once.
 function drawHistoryFault() {
-  const words = online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "";
-  if (byId("history-fault").textContent !== words) byId("history-fault").textContent = words;
+  write("history-fault", online && board.history_fault ? say("history_fault", { fault: board.history_fault }) : "");
 }
 
 function drawRequests() {
@@ -98,8 +102,7 @@ function drawRequests() {
   const button = document.activeElement?.dataset?.testid;
   byId("requests").replaceChildren(...board.requests.map(row));
   if (focused) focusRow(focused, button);
-  const words = waitingWords();
-  if (byId("waiting").textContent !== words) byId("waiting").textContent = words;
+  write("waiting", waitingWords());
 }
 
 function waitingWords() {

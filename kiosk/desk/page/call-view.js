@@ -1,7 +1,7 @@
 // The call on the screen: the bed's picture and one's own, what either end does not send, and the controls.
 import * as board from "./board.js";
 import { LevelMeter } from "./level-meter.js";
-import { clock, say } from "./words.js";
+import { clock, say, write } from "./words.js";
 
 const TICK_MS = 500;
 
@@ -12,18 +12,21 @@ const farLevel = new LevelMeter(byId("far-level"));
 const ownLevel = new LevelMeter(byId("own-level"));
 let measured = null;
 
-export function wire(call) {
+// `add` opens the search for a colleague; `redraw` draws all that shows the call.
+export function wire(call, { add, redraw }) {
   byId("hang-up").onclick = () => call.hangUp();
   byId("mute").onclick = () => mute(call);
   byId("camera").onclick = () => camera(call);
   byId("switch-to-audio").onclick = () => call.switchToAudio();
   byId("volume").oninput = (event) => { remoteVideo.volume = Number(event.target.value); };
   // The first picture, and a picture that stops being one.
-  for (const event of ["resize", "emptied"]) remoteVideo.addEventListener(event, () => drawCall(call));
-  const keys = { m: mute, v: camera, h: () => call.hangUp() };
+  for (const event of ["resize", "emptied"]) remoteVideo.addEventListener(event, redraw);
+  const keys = { m: mute, v: camera, h: () => call.hangUp(), a: add };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.target.matches("input")) return;
-    if (call.acceptedId !== null) keys[event.key.toLowerCase()]?.(call);
+    if (call.acceptedId === null || !(event.key.toLowerCase() in keys)) return;
+    event.preventDefault(); // the key is not typed where it leads to
+    keys[event.key.toLowerCase()](call);
   });
   setInterval(() => {
     byId("call-time").textContent = call.state === "connected" ? clock(Date.now() - call.since) : "";
@@ -46,7 +49,8 @@ function camera(call) {
   call.setCamera(!call.own.isOn("video"));
 }
 
-export function drawCall(call) {
+// `company`: colleagues are in the talk, too.
+export function drawCall(call, company) {
   const inCall = call.acceptedId !== null;
   const hadFocus = byId("call-view").contains(document.activeElement);
   byId("call-view").hidden = !inCall;
@@ -66,7 +70,7 @@ export function drawCall(call) {
   }
   drawStage(call);
   write("far-end", farWords(call));
-  write("own-end", ownWords(call));
+  write("own-end", ownWords(call, company));
   press("mute", !call.own.wanted.audio);
   press("camera", call.own.wanted.video);
   byId("camera").hidden = byId("switch-to-audio").hidden = !call.isVideo;
@@ -90,7 +94,7 @@ function drawStage(call) {
 // Why there is no picture of the bed; "" when there is one.
 function stageWords(call) {
   if (!call.isVideo) return say("no_pictures");
-  if (call.devices.camera) return say("no_picture", { fault: call.devices.camera });
+  if (call.devices.camera) return say("no_picture", { fault: board.faultOf(call.devices, "camera") });
   if (!call.farVideo) return say("far_camera_off");
   return remoteVideo.videoWidth ? "" : say("no_picture_yet");
 }
@@ -101,17 +105,12 @@ function farWords(call) {
   return call.farAudio ? "" : say("far_mic_off");
 }
 
-function ownWords({ own, isVideo }) {
+function ownWords({ own, isVideo }, company) {
   const parts = [];
   if (own.missing.audio) parts.push(say("no_microphone", { why: say(own.missing.audio) }));
-  else if (!own.wanted.audio) parts.push(say("own_muted"));
+  else if (!own.wanted.audio) parts.push(say(company ? "own_muted_for_all" : "own_muted"));
   if (isVideo && own.missing.video) parts.push(say("no_camera", { why: say(own.missing.video) }));
   return parts.join(" ");
-}
-
-// Written only when it is new: a live region is spoken again each time it is written.
-function write(id, words) {
-  if (byId(id).textContent !== words) byId(id).textContent = words;
 }
 
 function press(id, pressed) {

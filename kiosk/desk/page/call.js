@@ -22,6 +22,7 @@
 import { OwnMedia } from "./own-media.js";
 import { watchPath } from "./path-watch.js";
 import { QualityWatch } from "./quality.js";
+import { awaitRepeats } from "./repeats.js";
 import { note, watchFirst } from "./trace.js";
 
 const AUDIO = 1;
@@ -46,6 +47,7 @@ export class Call {
     this.quality = new QualityWatch({
       connection: () => (this.interrupted ? null : this.pc), told: (quality) => this.measuredHere(quality) });
     this.state = "idle";
+    this.me = ""; // who is signed in, and the servers for its connections
     this.iceServers = [];
     this.outgoing = false;
   }
@@ -86,8 +88,9 @@ export class Call {
   begin(state, incoming, { taken = false, outgoing = false }) {
     const { call_id, call_type, request } = incoming;
     this.asked = request.origin !== FROM_SEAT; // somebody at the bed, who may want somebody to come
+    this.joined = !!incoming.members?.length; // a colleague talks with the bed and asks us to join
     Object.assign(this, { state, incoming, taken, outgoing, rings: false, lastId: call_id, type: call_type, told: "",
-      confirmed: false, farAudio: true, farVideo: true, devices: request.devices, since: null,
+      confirmed: false, hungUp: false, farAudio: true, farVideo: true, devices: request.devices, since: null,
       remote: new MediaStream(), connection: 0, farSends: false, absentMs: 0, guarded: false, stalledTold: null,
       here: null, there: null });
   }
@@ -116,10 +119,7 @@ export class Call {
     const pc = (this.pc = new RTCPeerConnection({
       iceServers: this.iceServers, bundlePolicy: "max-bundle" }));
     const { connection, remote } = this;
-    pc.ontrack = ({ track, receiver }) => {
-      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-      remote.addTrack(track);
-    };
+    pc.ontrack = ({ track }) => remote.addTrack(track);
     pc.onicecandidate = ({ candidate }) => {
       if (this.pc !== pc) return;
       this.send({ type: "candidate", call_id, connection, candidate: candidate?.candidate ?? "",
@@ -130,9 +130,10 @@ export class Call {
       expects: () => this.pc === pc && this.farSends && CONNECTED_ONCE.has(pc.connectionState),
       told: (milliseconds) => this.absentFor(milliseconds, pc),
     });
+    awaitRepeats(pc);
     await pc.setRemoteDescription({ type: "offer", sdp });
     for (const transceiver of pc.getTransceivers()) transceiver.direction = "sendrecv";
-    await this.own?.attach();
+    await this.own?.attach(pc);
     await pc.setLocalDescription(await pc.createAnswer());
     if (this.pc !== pc) return;
     this.send({ type: "answer", call_id, connection, sdp: pc.localDescription.sdp });
@@ -202,7 +203,7 @@ export class Call {
     this.state = "connecting";
     const seconds = CONNECT_TIMEOUT_MS / 1000;
     this.waitAtMost(CONNECT_TIMEOUT_MS, () => this.fail(call_id, `no media ${seconds} s after the accept`));
-    const own = (this.own = new OwnMedia({ sender: (kind) => this.sender(kind), changed: () => this.ownChanged() }));
+    const own = (this.own = new OwnMedia({ pc: this.pc, changed: () => this.ownChanged() }));
     this.changed();
     await own.open("audio");
     if (!own.closed) this.ownChanged();
@@ -260,6 +261,7 @@ export class Call {
     if (this.outgoing && (this.state === "calling" || this.state === "ringing")) return this.cancel();
     if (this.state === "ringing") return this.reject();
     if (this.state === "idle") return;
+    this.hungUp = true;
     this.send({ type: "hangup", call_id: this.id });
     this.over();
   }
@@ -305,7 +307,8 @@ export class Call {
     const ours = requests.find(({ request_id }) => request_id === this.incoming.request.request_id);
     this.devices = ours?.devices ?? this.devices;
     this.asked = ours ? ours.origin !== FROM_SEAT : this.asked;
-    const talksHere = ours?.state === "talking" && ours.seat === me.user_id;
+    // Of several seats in a talk the board names one.
+    const talksHere = ours?.state === "talking" && (ours.seat === me.user_id || me.state === "busy");
     const unanswered = !this.confirmed && !talksHere && me.state !== "ringing";
     // A bed that is offline may come back and say that it talks with us; the desk will believe it.
     const givenAway = this.confirmed && ours?.online && !talksHere;
@@ -359,10 +362,6 @@ export class Call {
       steady: own.steady };
     const telling = JSON.stringify(message);
     if (telling !== this.told && this.send(message)) this.told = telling;
-  }
-
-  sender(kind) {
-    return this.pc?.getTransceivers().find((found) => found.receiver.track.kind === kind)?.sender;
   }
 
   waitAtMost(milliseconds, act) {

@@ -1,6 +1,6 @@
 // While this seat calls a bed: which one, whether it rings there, and a way to take it back.
 import * as board from "./board.js";
-import { say } from "./words.js";
+import { say, write } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 let focusedBefore = null;
@@ -8,8 +8,8 @@ let focusedBefore = null;
 export function drawCalling(call) {
   const shown = call.state === "calling" || (call.state === "ringing" && call.outgoing);
   if (shown) {
-    const words = say(call.rings ? "bed_rings" : "bed_is_called", { place: board.place(call.incoming.request) });
-    if (byId("calling-words").textContent !== words) byId("calling-words").textContent = words;
+    const key = call.rings ? "bed_rings" : "bed_is_called";
+    write("calling-words", say(key, { place: board.place(call.incoming.request) }));
   }
   if (shown === !byId("calling").hidden) return;
   byId("calling").hidden = !shown;

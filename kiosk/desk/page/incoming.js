@@ -8,15 +8,16 @@ const byId = (id) => document.getElementById(id);
 const dialog = byId("incoming");
 let focusedBefore = null;
 
-export function drawIncoming(call) {
+// `company` names who talks with the bed already, when a colleague asks.
+export function drawIncoming(call, company) {
   const asks = call.state === "ringing" && !call.taken;
-  if (asks) draw(call.incoming);
-  if (asks && !dialog.open) open(call);
+  if (asks) draw(call.incoming, company);
+  if (asks && !dialog.open) open(call, company);
   if (!asks && dialog.open) close();
 }
 
-function open(call) {
-  board.keepTime(byId("incoming-since"), call.incoming.request.age);
+function open(call, company) {
+  board.keepTime(byId("incoming-since"), call.incoming.request.age, company ? "open_since" : "waiting_since");
   focusedBefore = document.activeElement;
   dialog.showModal();
   byId("accept").focus();
@@ -29,8 +30,9 @@ function close() {
   if (document.contains(focusedBefore)) focusedBefore.focus();
 }
 
-function draw({ request, call_type }) {
-  byId("incoming-title").textContent = say("incoming", { place: board.place(request) });
+function draw({ request, call_type }, company) {
+  const title = company ? "incoming_to_join" : "incoming";
+  byId("incoming-title").textContent = say(title, { place: board.place(request), names: company });
   byId("incoming-priority").textContent = say(`priority_${request.priority}`);
   byId("incoming-priority").className = `tag ${board.URGENCY[request.priority]}`;
   const parts = [say(call_type === 2 ? "video_call" : "audio_call")];

@@ -1,18 +1,24 @@
-// What the seat sends in one call: its microphone and its camera. Each is wanted or not, and is there or not. A
-// microphone that is unplugged is replaced by what else there is; a camera waits until somebody switches it on again.
-// Without a microphone silence is sent.
+// What the seat sends in one talk, with the bed and with each colleague: its microphone and its camera. Each is wanted
+// or not, and is there or not. A microphone that is unplugged is replaced by what else there is; a camera waits until
+// somebody switches it on again. Without a microphone silence is sent.
 import * as devices from "./devices.js";
 import { Silence } from "./silence.js";
 
+// The RTCRtpSender of a kind that a connection has, if it has one.
+export function senderOf(pc, kind) {
+  return pc.getTransceivers().find((found) => found.receiver.track.kind === kind)?.sender;
+}
+
 export class OwnMedia {
-  // `sender` gives the connection's RTCRtpSender of a kind; `changed` is told after every change.
-  constructor({ sender, changed }) {
-    this.sender = sender;
+  // `pc` is the connection that is there already; `changed` is told after every change.
+  constructor({ pc, changed }) {
+    this.connections = [pc];
     this.changed = changed;
     this.wanted = { audio: true, video: false };
     this.tracks = { audio: null, video: null };
     this.missing = { audio: "", video: "" }; // the key of the words why one is not there
     this.closed = false;
+    this.asked = false; // whether the browser has said if there is a microphone
     this.silence = null; // made when it is needed: it costs time just when a call is accepted
     this.replug = () => this.pluggedIn();
     navigator.mediaDevices?.addEventListener("devicechange", this.replug);
@@ -27,13 +33,25 @@ export class OwnMedia {
     return this.tracks.audio !== null || this.silence?.runs === true;
   }
 
-  // Put everything on a connection that is new.
-  async attach() {
-    for (const kind of ["audio", "video"]) await this.sender(kind)?.replaceTrack(this.carried(kind));
+  // Put everything on a connection that is new, and keep it up to date until it is closed.
+  async attach(pc) {
+    const others = this.connections.filter((known) => known !== pc && known.signalingState !== "closed");
+    this.connections = [...others, pc];
+    for (const kind of ["audio", "video"]) await this.carry(kind, pc);
+  }
+
+  // A connection that is closed meanwhile needs nothing any more.
+  async carry(kind, pc) {
+    if (pc.signalingState === "closed") return;
+    try {
+      await senderOf(pc, kind)?.replaceTrack(this.carried(kind));
+    } catch (error) {
+      if (pc.signalingState !== "closed") throw error;
+    }
   }
 
   carried(kind) {
-    if (this.tracks[kind] || kind === "video") return this.tracks[kind];
+    if (this.tracks[kind] || kind === "video" || !this.asked) return this.tracks[kind];
     this.silence ??= new Silence(() => { if (!this.closed) this.changed(); });
     return this.silence.track;
   }
@@ -56,6 +74,7 @@ export class OwnMedia {
   async open(kind) {
     const { track, why } = await devices.open(kind);
     if (this.closed || (kind === "video" && !this.wanted.video)) return track?.stop();
+    if (kind === "audio") this.asked = true;
     if (!track && this.tracks[kind]) return;
     this.missing[kind] = why ?? "";
     if (!track && kind === "video") this.wanted.video = false;
@@ -69,7 +88,7 @@ export class OwnMedia {
   async put(kind, track) {
     const before = this.tracks[kind];
     this.tracks[kind] = track;
-    await this.sender(kind)?.replaceTrack(this.carried(kind));
+    await Promise.all(this.connections.map((pc) => this.carry(kind, pc)));
     before?.stop();
   }
 

@@ -1,6 +1,6 @@
 // How good the connection is, on the screen: the worse of the two ends in words and bars, and both ends' figures.
 import { DISCONNECTED, UNKNOWN } from "./quality.js";
-import { say } from "./words.js";
+import { say, write } from "./words.js";
 
 const POOR = 3; // from here on it is said which end is worse off
 const WARNED_FROM = 4; // as TUICalling's kit does
@@ -68,9 +68,4 @@ function percent(value) {
 
 function unit(value, name) {
   return value === undefined || value === null ? "–" : `${value} ${name}`.trim();
-}
-
-// Written only when it is new: a live region is spoken again each time it is written.
-function write(id, words) {
-  if (byId(id).textContent !== words) byId(id).textContent = words;
 }

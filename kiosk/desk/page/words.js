@@ -29,6 +29,12 @@ export function label() {
   for (const element of document.querySelectorAll("[data-label]")) element.ariaLabel = say(element.dataset.label);
 }
 
+// Written only when it is new: a live region is spoken again each time it is written.
+export function write(id, words) {
+  const element = document.getElementById(id);
+  if (element.textContent !== words) element.textContent = words;
+}
+
 export function clock(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const hours = Math.floor(seconds / 3600);
