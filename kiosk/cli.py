@@ -37,9 +37,10 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
+MOST_MINUTES = 600
 BENCHES = (
     "call: how quick; faults: is anything lost; group: four seats in one talk; leaks: does anything grow;"
-    " playout, video, echo"
+    " media: how clear, all of it; playout, video, echo: one part of that"
 )
 MAX_DAYS = 3650
 """A UserSig's longest life."""
@@ -116,11 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(action, again=True)
 
     bench = commands.add_parser("bench", help="measure, beside a baseline; fails when a budget is missed")
-    names = ["call", "faults", "group", "leaks", "playout", "video", "echo"]
+    names = ["call", "faults", "group", "leaks", "media", "playout", "video", "echo"]
     bench.add_argument("name", choices=names, help=BENCHES)
     bench.add_argument("--quick", action="store_true", help="less of it, under a minute")
     bench.add_argument("--presses", type=_presses, help="faults: how many (default: 10000, 300 with --quick)")
     bench.add_argument("--seed", type=int, help="faults: repeat the faults of an earlier run")
+    bench.add_argument("--minutes", type=_minutes, help="leaks: of the one long call (default: 4)")
     bench.set_defaults(run=_bench)
     return parser
 
@@ -143,6 +145,12 @@ def _presses(text: str) -> int:
     if text.isdecimal() and 1 <= int(text) <= MOST_PRESSES:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 to {MOST_PRESSES}")
+
+
+def _minutes(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= MOST_MINUTES:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 to {MOST_MINUTES}")
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -178,7 +186,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         return int(importlib.import_module("kiosk.bench.playout").run(quick=arguments.quick))
     if arguments.name == "leaks":
         leaks: Any = _with_extra("kiosk.bench.leaks", "desk")
-        return _until_told_to_stop(leaks.run(quick=arguments.quick), stopped=EXIT_INTERRUPTED)
+        measuring = leaks.run(quick=arguments.quick, minutes=arguments.minutes)
+        return _until_told_to_stop(measuring, stopped=EXIT_INTERRUPTED)
+    if arguments.minutes is not None:
+        raise KioskError("--minutes belongs to kiosk bench leaks")
     if arguments.name == "echo":
         return int(importlib.import_module("kiosk.bench.echo").run(quick=arguments.quick))
     bench: Any = _with_extra(f"kiosk.bench.{arguments.name}", "dev")
@@ -212,6 +223,7 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.latency_trace:
                 table = stack.enter_context(LatencyTable())
                 watchers.trace = both(watchers.trace, table.note)
+                watchers.took = table.took
             pins = None
             if arguments.hand:
                 if not settings.buttons.simulated:

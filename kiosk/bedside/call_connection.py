@@ -33,6 +33,7 @@ from kiosk.media.session import (
     RemoteVideoStarted,
     SpokenBothWays,
 )
+from kiosk.media.stages import Took
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType
 
@@ -54,6 +55,7 @@ class Shared:
     relays: Relays
     relay_only: bool
     trace: Trace
+    took: Took
     report: Callable[[Told], None]
     spawn: Callable[[Coroutine[Any, Any, None]], None]
 
@@ -85,6 +87,7 @@ class CallConnection:
             log_id=self._call_id,
             picture=self._picture,
             pictures=self._pictures,
+            took=self._shared.took,
         )
         self._session, self._number = session, number
         self._shared.spawn(self._offer(session, number))

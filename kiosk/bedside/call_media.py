@@ -62,6 +62,7 @@ class CallMedia:
             speaker=devices.speaker,
             tell=self._device_event,
             sound=devices.sound,
+            took=watchers.took,
         )
         self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
         self._ringing = ""
@@ -77,7 +78,7 @@ class CallMedia:
         """In the order in which they began."""
         self._shown = ""
         self._looking: asyncio.TimerHandle | None = None
-        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, report, self._spawn)
+        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
         self._timers = CallTimers(report)
         self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,6 +139,7 @@ class CallMedia:
                 rotation=self._rotation,
                 makers=self._makers or None,
                 camera=self._encoding_camera,
+                took=self._watchers.took,
             )
         pictures = self._pictures if call_type is CallType.VIDEO else None
         self._calls[call_id] = CallConnection(self._shared, call_id, call_type, pictures=pictures)

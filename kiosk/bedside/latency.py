@@ -10,7 +10,11 @@ what lies between two moments of one story (``STAGES``). A moment that begins a 
 stage has ended begins it anew: each allocation of a request is timed from its own. The first press is the
 exception: later ones of the same story begin nothing but the lamp and the disk, for they are merged into it.
 
-The last ``KEPT`` times of each stage are kept: a bed that runs for months does not grow.
+Beside them stand the stages of each picture and each block of sound (:mod:`kiosk.media.stages`), which are told as
+they are and belong to no story.
+
+The last ``KEPT`` times of each stage are kept, of a picture's and a block's the last ``KEPT_OF_MEDIA``: a bed
+that runs for months does not grow.
 """
 
 from __future__ import annotations
@@ -19,9 +23,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kiosk.media.stages import Stage as MediaStage
 from kiosk.percentiles import percentile
 
 KEPT = 1000
+KEPT_OF_MEDIA = 3000
+"""A minute of sound."""
 EDGE = "edge"
 CALL_ENDS = frozenset({"onCallEnd", "onCallNotConnected", "onUserReject", "onUserLineBusy", "onUserNoResponse"})
 ENDS = CALL_ENDS | {"cancel"}
@@ -61,7 +68,14 @@ class Latency:
     def __init__(self) -> None:
         self._begun: dict[Stage, float] = {}
         self._times: dict[Stage, deque[float]] = {stage: deque(maxlen=KEPT) for stage in STAGES}
+        self._of_media: dict[MediaStage, deque[float]] = {
+            stage: deque(maxlen=KEPT_OF_MEDIA) for stage in MediaStage
+        }
         self._under_way = False
+
+    def took(self, stage: MediaStage, seconds: float) -> None:
+        """A picture or a block of sound took *seconds* for *stage*. Any thread."""
+        self._of_media[stage].append(seconds)
 
     def note(self, event: str, at: float) -> None:
         """*event* happened at *at*."""
@@ -79,8 +93,11 @@ class Latency:
     def rows(self) -> Iterator[str]:
         """The table, of the stages that were seen."""
         yield HEADLINE
-        for stage, times in self._times.items():
+        named = [(stage.name, times) for stage, times in self._times.items()]
+        named += [(stage.value, times) for stage, times in self._of_media.items()]
+        for name, growing in named:
+            times = tuple(growing)
             if times:
                 cells = [percentile(times, 50), percentile(times, 95), max(times)]
                 figures = "".join(f"{cell * 1000:>10.1f}" for cell in cells)
-                yield f"{stage.name:<40}{len(times):>7}{figures}"
+                yield f"{name:<40}{len(times):>7}{figures}"

@@ -16,6 +16,7 @@ import msgspec
 from kiosk.bedside import latency
 from kiosk.bedside.request_events import View
 from kiosk.bedside.watchers import Trace
+from kiosk.media.stages import Stage
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -77,6 +78,10 @@ class LatencyTable:
         self._told = False
         if event in latency.CALL_ENDS:
             self._tell()
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """Take how long *stage* took. Any thread."""
+        self._latency.took(stage, seconds)
 
     def _tell(self) -> None:
         self._told = True

@@ -10,6 +10,7 @@ import av
 
 from kiosk.bedside.call_quality import End
 from kiosk.bedside.request_events import View
+from kiosk.media.stages import Took, nobody
 from kiosk.signaling.messages import Quality
 
 
@@ -33,6 +34,8 @@ class Watchers:
     """What the patient sees; None: there is no panel and pictures are dropped."""
     trace: Trace = _no_trace
     """Named moments of a call, for measuring."""
+    took: Took = nobody
+    """How long a stage of a picture or of sound took. Any thread."""
     quality: Callable[[End, Quality], None] = lambda end, told: None
     """How good the talk's connection is at either end, once a second."""
     pressed: Callable[[float], None] = lambda at: None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from kiosk.percentiles import percentile as percentile
 
+NAME_WIDTH = 56
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -35,13 +37,14 @@ class Figure:
     def row(self) -> str:
         """One line of the table."""
         if not self.samples:
-            return f"{self.name:<42} never measured"
+            return f"{self.name:<{NAME_WIDTH}} never measured"
         cells = [percentile(self.samples, 50), percentile(self.samples, 95), max(self.samples)]
-        text = f"{self.name:<42}" + "".join(f"{cell:>9.1f}" for cell in cells)
+        text = f"{self.name:<{NAME_WIDTH}}" + "".join(f"{cell:>9.1f}" for cell in cells)
         text += f"{self.budget.must:>9.0f}{self.budget.aim:>7.0f}" if self.budget else " " * 16
         if self.baseline:
             text += f"{percentile(self.baseline, 50):>10.1f}{percentile(self.baseline, 95):>9.1f}"
         return text + ("   MISSED" if self.missed else "")
 
 
-HEADLINE = f"{'milliseconds':<42}{'p50':>9}{'p95':>9}{'max':>9}{'must':>9}{'aim':>7}{'base p50':>10}{'base p95':>9}"
+_CELLS = f"{'p50':>9}{'p95':>9}{'max':>9}{'must':>9}{'aim':>7}{'base p50':>10}{'base p95':>9}"
+HEADLINE = f"{'milliseconds':<{NAME_WIDTH}}{_CELLS}"

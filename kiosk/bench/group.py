@@ -28,9 +28,9 @@ from kiosk.bedside.call_media import CallMedia
 from kiosk.bedside.devices import choose_devices
 from kiosk.bedside.watchers import Watchers
 from kiosk.bench import process
+from kiosk.bench.filming import FPS, HEIGHT, WIDTH, GrainyPicture
 from kiosk.bench.group_seats import SeatsProcess, seats_process
 from kiosk.bench.plain_group import plain_talk
-from kiosk.bench.video import FPS, HEIGHT, WIDTH, GrainyPicture
 from kiosk.demo.run import demo_settings
 from kiosk.errors import BudgetMissed, KioskError
 from kiosk.hardware.camera import Camera, OnFault, OnFrame

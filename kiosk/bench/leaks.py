@@ -15,14 +15,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from kiosk import settings
 from kiosk.bench import process
 from kiosk.bench.counted_bed import CountedBed, Counts, counted_bed, files_of
+from kiosk.bench.loopback_ward import ward_with_desk
 from kiosk.demo.robot import Robot
-from kiosk.demo.run import demo_settings
-from kiosk.demo.ward import DeskProcess, Ward
+from kiosk.demo.ward import DeskProcess
 from kiosk.errors import BudgetMissed, KioskError
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.signaling import messages as wire
@@ -128,27 +125,24 @@ class LeakWard:
 async def leak_ward(folder: Path) -> AsyncIterator[LeakWard]:
     """Everything, ready for the first call."""
     prepare_media([LOOPBACK])
-    made = demo_settings(port=0, auto=True)
-    made = msgspec.structs.replace(made, media=settings.Media(interfaces=(LOOPBACK,)))
-    ward = Ward(folder, made)
-    ward.prepare()
-    desk = await ward.start_desk()
-    try:
-        ward.bed_settings(desk.url)
+    async with ward_with_desk(folder) as (ward, desk):
         code = ward.registry().make_code(ROBOT, now=int(time.time()))
         async with counted_bed(ward.bed_file) as bed:
             await bed.comes_to("shows ready")
             async with Robot(desk.url, code) as robot:
                 yield LeakWard(bed, desk, robot)
-    finally:
-        await desk.stop()
 
 
-async def run(*, quick: bool) -> int:
-    """Measure, print, and raise :exc:`BudgetMissed` if anything is left or grows too much."""
+async def run(*, quick: bool, minutes: int | None = None) -> int:
+    """Measure, print, and raise :exc:`BudgetMissed` if anything is left or grows too much.
+
+    *minutes*: of the long call, if it is not to be the usual one.
+    """
     logging.getLogger("kiosk").setLevel(logging.WARNING)
     calls = QUICK_CALLS if quick else CALLS
     long_s = QUICK_LONG_CALL_S if quick else LONG_CALL_S
+    if minutes is not None:
+        long_s = 60.0 * minutes
     warm_up_s = QUICK_LONG_WARM_UP_S if quick else LONG_WARM_UP_S
     with tempfile.TemporaryDirectory(prefix="kiosk-bench-") as folder:
         async with leak_ward(Path(folder) / "ward") as ward:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +82,25 @@ async def plain_calls(
 ) -> list[PlainCall]:
     """Make *calls* after a warm-up, each talking for *talk_s*. The bed's side runs in this process."""
     offer_addresses(lambda: [LOOPBACK])
-    vars(aiortc.rtcrtpreceiver)["JitterBuffer"] = JitterBuffer
-    page = await (await browser.new_context()).new_page()
+    context = await browser.new_context()
+    page = await context.new_page()
     await page.goto(page_url)
-    return [await _call(page, talk_s, video) for _ in range(WARM_UP_CALLS + calls)][WARM_UP_CALLS:]
+    with aiortcs_own_buffer():
+        made = [await _call(page, talk_s, video) for _ in range(WARM_UP_CALLS + calls)][WARM_UP_CALLS:]
+    await context.close()
+    return made
+
+
+@contextmanager
+def aiortcs_own_buffer() -> Iterator[None]:
+    """Receivers that are made in here have the jitter buffer they would have without us."""
+    names = vars(aiortc.rtcrtpreceiver)
+    before = names["JitterBuffer"]
+    names["JitterBuffer"] = JitterBuffer
+    try:
+        yield
+    finally:
+        names["JitterBuffer"] = before
 
 
 async def _call(page: Page, talk_s: float, video: Video) -> PlainCall:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,8 @@ class Shown:
     keyframes: int
     lost: int
     codec: str
+    glass_ms: Sequence[float] = ()
+    """From each picture's filming to its first painting."""
 
 
 async def watch(page: Page, sdp: str, at: int, *, talks: bool = False, awaits_repeats: bool = False) -> str:
@@ -116,9 +118,21 @@ async def close(page: Page) -> None:
     await page.evaluate(CLOSE)
 
 
-async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: float) -> Shown:
-    """What was seen in the last *seconds*, since *begin* pictures were painted and Chromium counted *before*."""
+async def shown_since(
+    page: Page,
+    begin: int,
+    before: dict[str, Any],
+    seconds: float,
+    *,
+    filmed_at: Mapping[int, float],
+    delays_from_s: float = 0.0,
+) -> Shown:
+    """What was seen in the last *seconds*, since *begin* pictures were painted and Chromium counted *before*.
+
+    *filmed_at*: when the picture of each code was filmed (Unix s). Delays count *delays_from_s* later.
+    """
     painted: list[tuple[float, int | None]] = (await page.evaluate("shown[0].seen"))[max(0, begin - 1) :]
+    origin_ms = float(await page.evaluate("performance.timeOrigin"))
     after = await stats(page)
     times = [at for at, _ in painted]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -135,7 +149,20 @@ async def shown_since(page: Page, begin: int, before: dict[str, Any], seconds: f
         int(counted("keyFramesDecoded")),
         int(counted("packetsLost")),
         str(after.get("mimeType") or ""),
+        glass_to_glass(
+            [(at, code) for at, code in painted if at - painted[0][0] >= 1000 * delays_from_s],
+            {code: 1000 * at - origin_ms for code, at in filmed_at.items()},
+        ),
     )
+
+
+def glass_to_glass(painted: Sequence[tuple[float, int | None]], filmed: Mapping[int, float]) -> list[float]:
+    """How long each code that is *filmed* took until it was first *painted*; one clock, ms."""
+    first: dict[int, float] = {}
+    for at, code in painted:
+        if code is not None:
+            first.setdefault(code, at)
+    return [at - filmed[code] for code, at in first.items() if code in filmed]
 
 
 def frozen_ms(gaps: Sequence[float], seconds: float) -> float:

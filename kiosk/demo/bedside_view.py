@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kiosk.bedside import prompts
 from kiosk.bedside.devices import Devices
-from kiosk.bedside.request_events import View
+from kiosk.bedside.request_events import LampSign, View
 from kiosk.desk.listening import Listening, listen
 from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
 from kiosk.hardware.simulated_finger import SimulatedFinger
@@ -86,7 +86,7 @@ class BedsideView:
 
     @property
     def _talking(self) -> bool:
-        return self._view is not None and self._view.prompt == "talking"
+        return self._view is not None and self._view.lamp is LampSign.TALKING
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until a signal. Raises :exc:`~kiosk.errors.PortInUse`."""

@@ -10,6 +10,7 @@ a rebuilt connection goes on with the same open devices, and nobody joins or lea
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from kiosk.hardware.sound import Block, OnFault
 from kiosk.hardware.speaker import Speaker
 from kiosk.media.call_sound import CallSound
 from kiosk.media.speaker_mix import SpeakerMix
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.voice_source import VoiceSource
 from kiosk.signaling.messages import FaultKind
 
@@ -54,7 +56,10 @@ DeviceEvent = DeviceOpened | DeviceFault
 
 
 class CallDevices:
-    """What the bed has of the three. *tell* is called on the loop, when a device's state changes."""
+    """What the bed has of the three. *tell* is called on the loop, when a device's state changes.
+
+    *took* is told on the microphone's thread how long each block took (:mod:`kiosk.media.stages`).
+    """
 
     def __init__(
         self,
@@ -65,13 +70,15 @@ class CallDevices:
         tell: Callable[[DeviceEvent], None],
         sound: CallSound | None = None,
         reopen_s: float = REOPEN_S,
+        took: Took = nobody,
     ) -> None:
+        self._took = took
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
         self._tell = tell
         self._picture: OnFrame = lambda frame: None
-        self.voice = VoiceSource()
+        self.voice = VoiceSource(took=took)
         """What the microphone hears, for whoever may hear it."""
         self.mix = SpeakerMix(speaker)
         """What the speaker plays in a call."""
@@ -128,7 +135,9 @@ class CallDevices:
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
-        made = self._call_sound.captured(block, self._microphone.delay_s)
+        delay_s, began = self._microphone.delay_s, time.monotonic()
+        made = self._call_sound.captured(block, delay_s)
+        self._took(Stage.SOUND_PROCESSED, delay_s + time.monotonic() - began)
         self.voice.deliver(made, lifted_db=self._call_sound.lifted_db)
 
     def _open_microphone(self, told: OnFault) -> None:

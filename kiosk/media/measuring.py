@@ -14,7 +14,7 @@ FRACTION = 256
 
 
 def totals(stats: Iterable[Any], *, sound: Report | None, frames: int, at: float) -> Totals:
-    """*stats*: the reports of ``getStats``; *sound*: what the playout counts; *frames*: pictures decoded so far.
+    """*stats*: the reports of ``getStats``; *sound*: what the playout counts; *frames*: pictures that came so far.
 
     What came and what was lost is counted of the sound, by the playout: aiortc's numbers for pictures mix the
     stream with its retransmissions. Loss and round trip are those of the worst stream that is sent.

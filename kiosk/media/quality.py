@@ -82,7 +82,7 @@ class Totals:
     bytes_in: int = 0
     bytes_out: int = 0
     frames: int = 0
-    """Pictures that came and were decoded."""
+    """Whole pictures that came."""
     played: int = 0
     """Samples of sound given to the speaker."""
     concealed: int = 0

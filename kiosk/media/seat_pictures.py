@@ -30,7 +30,8 @@ class SeatPictures:
         self._began = began
         self._receiver: RTCRtpReceiver | None = None
         self._arrived_at = -math.inf
-        self.decoded = 0
+        self.arrived = 0
+        """Whole pictures, decoded or not."""
 
     @property
     def arrive(self) -> bool:
@@ -52,12 +53,16 @@ class SeatPictures:
             frame = await track.recv()
             if not isinstance(frame, av.VideoFrame):
                 continue
-            self.decoded += 1
-            self._arrived_at = time.monotonic()
-            if self.decoded == 1:
-                self._began()
+            self._note()
             if self._picture is not None:
                 self._picture(frame)
 
     def _leave_out(self, packet: RtpPacket) -> None:
+        if packet.marker:  # the last of a picture (RFC 6184 §5.1, RFC 7741 §4.1)
+            self._note()
+
+    def _note(self) -> None:
         self._arrived_at = time.monotonic()
+        self.arrived += 1
+        if self.arrived == 1:
+            self._began()

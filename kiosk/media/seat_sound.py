@@ -18,8 +18,9 @@ from aiortc.rtp import RtpPacket
 from kiosk.hardware.sound import SAMPLE_RATE, Block
 from kiosk.hardware.speaker import SILENCE
 from kiosk.media.opus_decoder import new_decoder
-from kiosk.media.playout_words import Arrived, Report
+from kiosk.media.playout_words import Arrived, Decode, Report, Step
 from kiosk.media.received_sound import ReceivedSound
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,10 @@ NEW_BEGINNINGS = 3
 class SeatSound:
     """The sound of one received track. *heard* is called on the loop with each block's level in dB full scale."""
 
-    def __init__(self, *, heard: Callable[[float], None]) -> None:
+    def __init__(self, *, heard: Callable[[float], None], took: Took = nobody) -> None:
         self.heard = heard
-        self._sound = ReceivedSound(new_decoder())
+        self._took = took
+        self._sound = self._new_sound()
         self._begun_anew = 0
         self.broken = False
         """Nothing is played any more: the playout fails, however often it begins anew."""
@@ -67,7 +69,14 @@ class SeatSound:
             return
         self._begun_anew += 1
         log.warning("x the playout of received sound failed and begins anew", exc_info=True)
-        self._sound = ReceivedSound(new_decoder())
+        self._sound = self._new_sound()
+
+    def _new_sound(self) -> ReceivedSound:
+        return ReceivedSound(new_decoder(), watch=self._watched)
+
+    def _watched(self, step: Step, at: float) -> None:
+        if isinstance(step, Decode):
+            self._took(Stage.SOUND_PLAYED, at - step.arrived_at)
 
 
 def in_words(report: Report) -> str:

@@ -13,6 +13,7 @@ from aiortc import RTCPeerConnection, RTCRtpSender
 from kiosk.media.aiortc_private import hear_feedback, negotiated_codec, pace, send_payloads
 from kiosk.media.encoders import VideoCodec
 from kiosk.media.rate_control import Report
+from kiosk.media.stages import Took, nobody
 from kiosk.media.tracks import Gate
 from kiosk.media.video_source import VideoSource
 from kiosk.media.viewer import VideoViewer
@@ -35,12 +36,13 @@ class SentPictures:
         *,
         shown: Callable[[bool], None],
         log_id: str,
+        took: Took = nobody,
     ) -> None:
         self._connection = connection
         self._source = source
         self._log_id = log_id
         self._sender: RTCRtpSender | None = None
-        self._track = VideoViewer(gate, source, codec=self._codec, shown=shown)
+        self._track = VideoViewer(gate, source, codec=self._codec, shown=shown, took=took)
 
     def offer(self) -> None:
         """Be part of the offer that is made next."""

@@ -51,6 +51,7 @@ from kiosk.media.session_events import (
     SpokenBothWays,
 )
 from kiosk.media.session_sdp import check_answer, with_fec
+from kiosk.media.stages import Took, nobody
 from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.video_source import VideoSource
 from kiosk.signaling.messages import CallType, IceServer
@@ -89,7 +90,8 @@ class MediaSession:
 
     *on_event* is called on the loop; *picture*: see :meth:`show`. Of *ice_servers* the first STUN and the first
     TURN server are used; *relay_only*: no path but through TURN. *pictures* is what the bed shows, shared by all
-    sessions that show it; without it the session has its own.
+    sessions that show it; without it the session has its own. *took* is told how long each stage took
+    (:mod:`kiosk.media.stages`).
     """
 
     def __init__(
@@ -103,22 +105,26 @@ class MediaSession:
         picture: Callable[[av.VideoFrame], None] | None = None,
         relay_only: bool = False,
         pictures: VideoSource | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._call_type = call_type
         self._devices = devices
         self._on_event = on_event
         self.log_id = log_id
+        self._took = took
         self._speech = speech.Speech()
         self._sound: SeatSound | None = None
         self._audible = False
         self._seat_pictures = SeatPictures(picture, began=lambda: self._tell(RemoteVideoStarted()))
         self._gate = Gate()
-        self._pictures = pictures or VideoSource()
+        self._pictures = pictures or VideoSource(took=took)
         self._owns_pictures = pictures is None
         self._protection = Protection()
         self._reported_at: datetime.datetime | None = None
-        self._audio = VoiceTrack(self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs))
+        self._audio = VoiceTrack(
+            self._gate, devices.voice, meter=lambda dbfs: self._meter("from_bed", dbfs), took=took
+        )
         if call_type is CallType.VIDEO:
             devices.film(self._pictures.deliver)
         self._listening: list[asyncio.Task[None]] = []
@@ -142,7 +148,9 @@ class MediaSession:
                 bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
             )
         )
-        self._video = SentPictures(self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id)
+        self._video = SentPictures(
+            self._pc, self._gate, self._pictures, shown=self._pictures_shown, log_id=log_id, took=took
+        )
         self._pc.on("connectionstatechange", self._connection_changed)
         self._pc.on("track", self._remote_track)
 
@@ -159,7 +167,7 @@ class MediaSession:
     async def totals(self, *, at: float) -> Totals:
         """What the connection has counted until *at*, which is now."""
         stats = await self._pc.getStats()
-        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.decoded, at=at)
+        return totals(stats.values(), sound=self.received_sound, frames=self._seat_pictures.arrived, at=at)
 
     async def offer(self) -> str:
         """Gather, and return the SDP offer. Raises :exc:`MediaError`."""
@@ -359,7 +367,7 @@ class MediaSession:
 
     async def _play_audio(self, track: MediaStreamTrack, receiver: RTCRtpReceiver) -> None:
         """Until the track ends; its packets are tapped, so it gives nothing but its end."""
-        sound = self._sound = SeatSound(heard=self._heard_from_seat)
+        sound = self._sound = SeatSound(heard=self._heard_from_seat, took=self._took)
         tap_packets(receiver, sound.take)
         self._devices.mix.add(sound)
         try:

@@ -31,7 +31,7 @@ class RemoteAudioStarted:
 
 @dataclass(frozen=True)
 class RemoteVideoStarted:
-    """The first picture of the seat has been decoded."""
+    """The first picture of the seat has come, and has been decoded where somebody looks."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from kiosk.hardware.sound import BLOCK_SAMPLES, SAMPLE_RATE, Block
 from kiosk.media.sent_voice import Protection
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.voice_source import Spoken, VoiceSource
 
 VIDEO_CLOCK = 90_000
@@ -115,10 +116,14 @@ class VoiceTrack(GatedTrack):
 
     kind = "audio"
 
-    def __init__(self, gate: Gate, source: VoiceSource, *, meter: Callable[[float], None]) -> None:
+    def __init__(
+        self, gate: Gate, source: VoiceSource, *, meter: Callable[[float], None], took: Took = nobody
+    ) -> None:
         super().__init__(gate, True)
         self._source = source
         self._meter = meter
+        self._took = took
+        self._given: Spoken | None = None
         self._joined = False
         self._spoken: deque[Spoken] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._arrived = asyncio.Event()
@@ -134,7 +139,10 @@ class VoiceTrack(GatedTrack):
         self._source.protect(self, protection)
 
     async def spoken(self) -> Spoken:
-        """The next 20 ms."""
+        """The next 20 ms. Who asks has sent the ones before."""
+        given, self._given = self._given, None
+        if given is not None:
+            self._took(Stage.SOUND_SENT, time.monotonic() - given.made_at)
         await self._may_send()
         if not self._joined:
             self._joined = True
@@ -142,7 +150,8 @@ class VoiceTrack(GatedTrack):
         while not self._spoken:
             self._arrived.clear()
             await self._arrived.wait()
-        return self._spoken.popleft()
+        self._given = self._spoken.popleft()
+        return self._given
 
     async def recv(self) -> av.Packet[av.stream.Stream]:
         """The next 20 ms (aiortc's reader)."""

@@ -42,6 +42,7 @@ from kiosk.media.encoders import (
 )
 from kiosk.media.picture_shape import Turning, scaled
 from kiosk.media.rate_control import Picture, Report, Target
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +81,13 @@ class VideoSource:
         rotation: Rotation = 0,
         makers: dict[VideoCodec, MakeEncoder] | None = None,
         camera: CodingCamera | None = None,
+        took: Took = nobody,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rotation = rotation
         self._makers = SOFTWARE if makers is None else makers
         self._fps = fps
+        self._took = took
         width, height = (NOMINAL.width, NOMINAL.height) if camera is None else camera.size
         self._control = rate_control.begin(Picture(width, height, fps))
         self._target: Target | None = None
@@ -240,6 +243,7 @@ class VideoSource:
 
     def _cross(self, encoding: _Encoding | CameraEncoding, encoded: Encoded) -> None:
         packed = replace(encoded, payloads=self._pack[encoding.codec](encoded.data))
+        self._took(Stage.PICTURE_ENCODED, time.monotonic() - encoded.pts / CLOCK)
         self._call(lambda: self._fan_out(encoding, packed))
 
     def _call(self, act: Callable[[], None]) -> None:

@@ -9,14 +9,16 @@ loop's thread. The viewer joins the source when the gate opens: nothing is encod
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import av
 
-from kiosk.media.encoders import TIME_BASE, Encoded, VideoCodec
+from kiosk.media.encoders import CLOCK, TIME_BASE, Encoded, VideoCodec
 from kiosk.media.rate_control import Report
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.media.tracks import Gate, GatedTrack
 from kiosk.media.video_source import VideoSource
 
@@ -59,7 +61,10 @@ class PacketQueue:
 
 
 class VideoViewer(GatedTrack):
-    """The track. *codec* is asked for when the gate has opened; *shown*: see :meth:`show`."""
+    """The track. *codec* is asked for when the gate has opened; *shown*: see :meth:`show`.
+
+    *took* is told of each picture (:mod:`kiosk.media.stages`).
+    """
 
     kind = "video"
 
@@ -70,8 +75,11 @@ class VideoViewer(GatedTrack):
         *,
         codec: Callable[[], VideoCodec],
         shown: Callable[[bool], None] = lambda shown: None,
+        took: Took = nobody,
     ) -> None:
         super().__init__(gate, True)
+        self._took = took
+        self._given: Encoded | None = None
         self._source = source
         self._codec = codec
         self._told = shown
@@ -116,7 +124,10 @@ class VideoViewer(GatedTrack):
         self._leave()
 
     async def encoded(self) -> Encoded:
-        """The next picture."""
+        """The next picture. Who asks has sent the one before."""
+        given, self._given = self._given, None
+        if given is not None:
+            self._took(Stage.PICTURE_SENT, time.monotonic() - given.pts / CLOCK)
         while True:
             await self._may_send()
             if self._number is None:
@@ -125,7 +136,8 @@ class VideoViewer(GatedTrack):
                 break
             self._arrived.clear()
             await self._arrived.wait()
-        return self._queue.get()
+        self._given = self._queue.get()
+        return self._given
 
     async def recv(self) -> av.Packet[Any]:
         """The next picture (aiortc's reader)."""

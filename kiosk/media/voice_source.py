@@ -25,6 +25,7 @@ from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
 from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, Block
 from kiosk.media.opus_sender import VoiceEncoder, new_sender
 from kiosk.media.sent_voice import Protection, strongest
+from kiosk.media.stages import Stage, Took, nobody
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,15 @@ SILENCE: Block = np.zeros(BLOCK_SAMPLES, np.int16)
 
 @dataclass(frozen=True)
 class Spoken:
-    """20 ms of the bed's voice. ``pts`` in samples; ``dbfs``: how loud it was where it was heard."""
+    """20 ms of the bed's voice. ``pts`` in samples; ``dbfs``: how loud it was where it was heard.
+
+    ``made_at``: monotonic seconds.
+    """
 
     packet: bytes
     pts: int
     dbfs: float
+    made_at: float
 
 
 class Listener(Protocol):
@@ -52,9 +57,10 @@ class Listener(Protocol):
 
 
 class VoiceSource:
-    """The one voice. Listened to on the loop."""
+    """The one voice. Listened to on the loop; *took*: see :mod:`kiosk.media.stages`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, took: Took = nobody) -> None:
+        self._took = took
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: dict[Listener, Protection] = {}
         self._sender: VoiceEncoder | None = None
@@ -71,8 +77,9 @@ class VoiceSource:
     def deliver(self, block: Block, *, lifted_db: float = 0.0) -> None:
         """Take *block*, which was made louder by *lifted_db*. The microphone's thread; never raises."""
         if self._wanted:
-            self._delivered_at = time.monotonic()
+            self._delivered_at = began = time.monotonic()
             self._make(block, rms_dbfs(block) - lifted_db)
+            self._took(Stage.SOUND_ENCODED, time.monotonic() - began)
 
     def join(self, listener: Listener) -> None:
         """Give *listener* every block from now on."""
@@ -137,7 +144,7 @@ class VoiceSource:
                     self._failed = True
                     log.error("x the bed's voice cannot be sent: %s", error)
                 return
-            spoken = Spoken(packet, self._pts, dbfs)
+            spoken = Spoken(packet, self._pts, dbfs, time.monotonic())
             self._pts += BLOCK_SAMPLES
         try:
             self._loop.call_soon_threadsafe(self._fan_out, spoken)

@@ -15,6 +15,7 @@ from kiosk.hardware.camera import Camera, OnFault, OnFrame
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.microphone import SAMPLE_RATE, Microphone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture, read_code
+from kiosk.hardware.sound import BLOCK_S
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.answering_peer import AnsweringPeer, luma_of
 from kiosk.media.call_devices import CallDevices, DeviceEvent, DeviceFault
@@ -28,6 +29,7 @@ from kiosk.media.session import (
     RemoteVideoStarted,
     SpokenBothWays,
 )
+from kiosk.media.stages import Stage, Took, nobody
 from kiosk.signaling.messages import CallType, FaultKind
 from tests.sockets import open_sockets
 from tests.waiting import HANG_S, until
@@ -44,12 +46,15 @@ class Bed:
         call_type: CallType = CallType.VIDEO,
         camera: Camera | None = None,
         microphone: Microphone | None = None,
+        took: Took = nobody,
     ) -> None:
         self.speaker = SimulatedSpeaker()
         self.events: list[MediaEvent | DeviceEvent] = []
         self.changed = asyncio.Event()
         self.pictures: list[av.VideoFrame] = []
-        self.devices = CallDevices(camera=camera, microphone=microphone, speaker=self.speaker, tell=self._told)
+        self.devices = CallDevices(
+            camera=camera, microphone=microphone, speaker=self.speaker, tell=self._told, took=took
+        )
         self.devices.open(video=call_type is CallType.VIDEO)
         self.session = MediaSession(
             call_type=call_type,
@@ -58,6 +63,7 @@ class Bed:
             on_event=self._told,
             log_id="test",
             picture=self.pictures.append,
+            took=took,
         )
 
     async def closes(self) -> None:
@@ -135,6 +141,24 @@ async def test_nothing_leaves_the_bed_before_the_gate_opens_and_everything_after
     await until(lambda: abs(dominant_tone(bed.speaker.recent(), SAMPLE_RATE)[0] - SEAT_HZ) < 5)
     assert any(read_code(luma_of(frame)) is not None for frame in bed.pictures)
     await bed.closes()
+    await bed.closes()
+
+
+async def test_how_long_each_stage_of_pictures_and_sound_took_is_told(seat: AnsweringPeer) -> None:
+    told: dict[Stage, list[float]] = {stage: [] for stage in Stage}
+    bed = Bed(
+        camera=picture(),
+        microphone=ToneMicrophone(BED_HZ),
+        took=lambda stage, seconds: told[stage].append(seconds),
+    )
+    await connect(bed, seat)
+    await until(lambda: len(told[Stage.SOUND_PROCESSED]) > 5)
+    assert not told[Stage.PICTURE_ENCODED], "nothing is encoded behind a closed gate"
+    bed.session.open_gate()
+    seat.accept()
+    await until(lambda: all(len(times) > 5 for times in told.values()), str(told))
+    assert min(min(times) for times in told.values()) >= 0
+    assert min(told[Stage.SOUND_PROCESSED]) >= BLOCK_S, "from a block's first sample on"
     await bed.closes()
 
 

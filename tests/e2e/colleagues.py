@@ -28,7 +28,8 @@ NAMES = {seat.user_id: seat.name for seat in NAMED}
 def own_media(user_id: str) -> str:
     """In the page: the microphone and the camera of *user_id*.
 
-    ``connections`` are all that it has made; while ``held`` is a list, offers to colleagues wait there.
+    ``connections`` are all that it has made. While ``held`` is a list, offers to colleagues wait there; while
+    ``walled_in``, no path leads to a connection that is new.
     """
     hz, colour = TONES_HZ.get(user_id, 0), COLOURS.get(user_id, (90, 90, 90))
     return f"""
@@ -46,10 +47,11 @@ navigator.mediaDevices.getUserMedia = async ({{ audio }}) => {{
   setInterval(() => {{ pen.fillStyle = 'rgb{colour}'; pen.fillRect(0, 0, 320, 180); }}, 50);
   return canvas.captureStream(15);
 }};
+window.walled_in = false;
 window.connections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {{
   constructor(configuration) {{
-    super(configuration);
+    super(walled_in ? {{ ...configuration, iceTransportPolicy: 'relay' }} : configuration);
     connections.push(this);
   }}
 }};

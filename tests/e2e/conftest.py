@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aioice.ice
 import msgspec
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from kiosk.bench.chromium import READ_CODE, SEAT_HZ, chromium, hear_tone
 from kiosk.demo.ward import BedProcess, DeskProcess, Ward
 from kiosk.hardware.levels import dominant_tone
 from kiosk.hardware.sound import SAMPLE_RATE
-from kiosk.media.interfaces import LOOPBACK
+from kiosk.media.interfaces import LOOPBACK, prepare_media
+from kiosk.media.simulated_loss import SimulatedLoss
 from kiosk.settings import Settings
 from tests.pulse import PulseRig
 from tests.waiting import HANG_S, until
@@ -229,6 +231,17 @@ async def browser(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
     """Chromium; an indirect parameter changes how it is started."""
     async with chromium(tmp_path, **getattr(request, "param", {})) as started:
         yield started
+
+
+@pytest.fixture
+def loss(monkeypatch: pytest.MonkeyPatch) -> SimulatedLoss:
+    """Stands between this process's media and their sockets; lets everything pass until told otherwise."""
+    prepare_media([LOOPBACK])
+    for name in ("datagram_received", "send_data", "send_stun"):
+        monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
+    loss = SimulatedLoss()
+    loss.install()
+    return loss
 
 
 SignIn = Callable[..., Any]

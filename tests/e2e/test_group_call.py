@@ -166,6 +166,26 @@ async def test_an_offer_that_was_lost_is_made_again(hospital: Hospital, nurses: 
     await all_hear_each_other(lin, zhou)
 
 
+async def test_two_that_cannot_reach_each_other_are_told_until_they_can(
+    hospital: Hospital, nurses: Colleagues
+) -> None:
+    lin, zhou = both = [await nurses.arrives(user_id) for user_id in ("nurse-1", "nurse-2")]
+    hospital.bed.press()
+    await lin.answers()
+    await lin.asks("nurse-2")
+    await zhou.rings()
+    await zhou.page.evaluate("walled_in = true")
+    await zhou.answers()
+    for one, other in ((lin, "nurse-2"), (zhou, "nurse-1")):
+        await one.has(other, "interrupted")
+        await one.says("members-warning", f"You and {NAMES[other]} do not hear each other now")
+    await bed_hears(hospital, lin, zhou)
+    await zhou.page.evaluate("walled_in = false")
+    await all_hear_each_other(*both)
+    for one in both:
+        await expect(one.by("members-warning")).to_be_empty()
+
+
 async def test_of_two_offers_that_cross_one_stands(hospital: Hospital, sign_in: SignIn) -> None:
     await hospital.opens(ward_settings(desk={"seats": NAMED}))
     lin, zhou = both = await Colleagues(hospital, sign_in).talk("nurse-1", "nurse-2")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import aioice.ice
 import pytest
 from playwright.async_api import Browser
 
 from kiosk.bench import shown_pictures
-from kiosk.bench.video import page_of, sending
+from kiosk.bench.filming import page_of, sending
 from kiosk.hardware.camera_picamera2 import Picamera2Camera
 from kiosk.hardware.simulated_h264 import Board
 from kiosk.hardware.simulated_picamera2 import SimulatedLibrary
-from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.media.simulated_loss import SimulatedLoss
 from tests.waiting import HANG_S
 
@@ -19,16 +17,6 @@ pytestmark = pytest.mark.browser
 
 ENOUGH_CODES = 150
 """At 30 a second 5 s: long enough for some 40 losses, and for a picture that stands to be noticed."""
-
-
-@pytest.fixture
-def loss(monkeypatch: pytest.MonkeyPatch) -> SimulatedLoss:
-    prepare_media([LOOPBACK])
-    for name in ("datagram_received", "send_data", "send_stun"):
-        monkeypatch.setattr(aioice.ice.StunProtocol, name, getattr(aioice.ice.StunProtocol, name))
-    loss = SimulatedLoss()
-    loss.install()
-    return loss
 
 
 @pytest.mark.parametrize("viewers", [1, 2])

@@ -27,7 +27,7 @@ def test_the_benches_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["bench", "--help"])
     shown = capsys.readouterr().out
-    assert "{call,faults,group,leaks,playout,video,echo}" in shown
+    assert "{call,faults,group,leaks,media,playout,video,echo}" in shown
 
 
 @pytest.mark.parametrize("presses", ["0", "-3", "many", "1000001", "²"])
@@ -82,6 +82,19 @@ def test_a_bench_of_an_echo_control_that_is_not_installed_is_refused_in_words(
     monkeypatch.setattr(echo, "WebrtcEchoControl", missing)
     assert main(["bench", "echo", "--quick"]) == EXIT_ERROR
     assert "the Python package livekit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["0", "601", "long", "1.5"])
+def test_a_length_that_no_call_can_have_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", "leaks", f"--minutes={minutes}"])
+    assert ended.value.code == EXIT_ERROR
+    assert "allowed is 1 to 600" in capsys.readouterr().err
+
+
+def test_only_the_leak_bench_has_a_call_whose_length_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "media", "--minutes", "5"]) == EXIT_ERROR
+    assert "--minutes belongs to kiosk bench leaks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--presses", "5"], ["--seed", "5"]])

@@ -146,6 +146,22 @@ def test_who_accepts_is_in_and_all_of_them_are_told(ward: Ward) -> None:
     assert ward.state(REQUEST) is RequestState.TALKING
 
 
+def test_of_each_two_the_later_one_learns_that_it_is_the_later(ward: Ward) -> None:
+    """The first list in which a seat talks has all that were in before it: to those it offers."""
+    for seat in ("bert", "carl"):
+        asks(ward, seat)
+        invited(ward, seat)
+    accepts(ward, "carl")
+    accepts(ward, "bert")
+
+    def others_at_first(seat: str) -> set[str]:
+        lists = [names(message.members) for message in ward.all_of(seat, wire.Members)]
+        first = next(members for members in lists if members.get(seat) == "talking")
+        return {other for other, state in first.items() if state == "talking" and other != seat}
+
+    assert (others_at_first("carl"), others_at_first("bert")) == ({"anna"}, {"anna", "carl"})
+
+
 def test_who_is_in_may_ask_as_well_as_who_was_first(ward: Ward) -> None:
     joins(ward, "bert")
     asks(ward, "carl", by="bert")

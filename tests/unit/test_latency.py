@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kiosk.bedside.call_events import Kind
-from kiosk.bedside.latency import CALL_ENDS, HEADLINE, KEPT, STAGES, Latency
+from kiosk.bedside.latency import CALL_ENDS, HEADLINE, KEPT, KEPT_OF_MEDIA, STAGES, Latency
 from kiosk.bedside.trace import LatencyTable, both
+from kiosk.media.stages import Stage
 
 CALL = [
     ("edge", 0.0),
@@ -32,6 +33,10 @@ def table(*moments: tuple[str, float]) -> dict[str, tuple[int, float, float, flo
     latency = Latency()
     for event, at in moments:
         latency.note(event, at)
+    return told(latency)
+
+
+def told(latency: Latency) -> dict[str, tuple[int, float, float, float]]:
     headline, *rows = latency.rows()
     assert headline == HEADLINE
     found = {}
@@ -75,6 +80,26 @@ def test_what_a_story_did_not_end_is_not_ended_by_the_next(end: str) -> None:
 def test_it_does_not_grow() -> None:
     presses = [(event, float(at)) for at in range(KEPT + 50) for event in ("edge", "lamp")]
     assert table(*presses)["edge → lamp"][0] == KEPT
+
+
+def test_the_stages_of_pictures_and_sound_stand_beside_them_and_belong_to_no_story() -> None:
+    latency = Latency()
+    for seconds in (0.010, 0.030, 0.020):
+        latency.took(Stage.PICTURE_ENCODED, seconds)
+        latency.note("onCallEnd", 1.0)
+    latency.took(Stage.SOUND_PLAYED, 0.060)
+    assert told(latency) == {
+        "picture taken → encoded": (3, 20.0, 30.0, 30.0),
+        "sound received → played": (1, 60.0, 60.0, 60.0),
+    }
+
+
+def test_the_stages_of_pictures_and_sound_do_not_grow_either() -> None:
+    latency = Latency()
+    for number in range(KEPT_OF_MEDIA + 50):
+        latency.took(Stage.SOUND_SENT, float(number))
+    times, _, _, most = told(latency)["sound encoded → sent"]
+    assert (times, most) == (KEPT_OF_MEDIA, (KEPT_OF_MEDIA + 49) * 1000)
 
 
 def test_the_ends_are_tuicallings() -> None:

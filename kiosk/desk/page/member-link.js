@@ -84,7 +84,7 @@ export class MemberLink {
     const parameters = sender?.getParameters();
     if (!parameters?.encodings.length) return;
     Object.assign(parameters.encodings[0], SMALL_PICTURE);
-    await sender.setParameters(parameters);
+    await sender.setParameters(parameters).catch(console.warn); // a large one is shown as well
   }
 
   // What fails after the end does not matter: the other side has left in the middle of it.

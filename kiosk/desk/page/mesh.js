@@ -33,7 +33,7 @@ export class Mesh {
     this.callId = callId;
     this.listed = new Map(); // user id → state of everybody else, as the desk says
     this.talks = false; // the desk says so of this seat
-    this.pairs = new Map(); // user id → { link, offers, has: it was connected once }
+    this.pairs = new Map(); // user id → { link, offers, due: one should hear the other by now }
     this.introduced = false; // we have offered to those that were in before us
     this.pictures = null;
     this.hadCompany = false;
@@ -74,7 +74,7 @@ export class Mesh {
   state(userId) {
     const pair = this.pairs.get(userId);
     if (pair?.link.connected) return "talking";
-    if (pair?.has) return "interrupted";
+    if (pair?.due) return "interrupted";
     return this.listed.get(userId) === "ringing" ? "ringing" : "connecting";
   }
 
@@ -174,7 +174,9 @@ export class Mesh {
 
   connect(userId, { offers }) {
     const { call } = this;
-    const before = this.drop(userId);
+    const before = this.pairs.get(userId);
+    const due = !!before?.due && !before.link.connected; // one that carries is only exchanged
+    this.drop(userId);
     const link = new MemberLink({
       iceServers: call.iceServers,
       pictures: call.isVideo,
@@ -183,20 +185,21 @@ export class Mesh {
       changed: () => this.linkChanged(userId),
       lost: () => this.lost(userId),
     });
-    this.pairs.set(userId, { link, offers, has: before?.has ?? false });
+    this.pairs.set(userId, { link, offers, due });
     this.changed();
     return link;
   }
 
   linkChanged(userId) {
     const pair = this.pairs.get(userId);
-    if (pair?.link.connected) pair.has = true;
+    if (pair?.link.connected) pair.due = true;
     this.changed();
   }
 
   lost(userId) {
     const pair = this.pairs.get(userId);
     pair.link.close();
+    pair.due = true;
     pair.timer = setTimeout(() => this.offerTo(userId), pair.offers ? OFFER_AGAIN_MS : OFFER_INSTEAD_MS);
     this.changed();
   }
@@ -206,6 +209,5 @@ export class Mesh {
     clearTimeout(pair?.timer);
     pair?.link.close();
     this.pairs.delete(userId);
-    return pair;
   }
 }
