@@ -85,7 +85,7 @@ class Bed:
         self.calls: dict[str, call_state.CallState] = {}
         """Those that are on, by their ``call_id``."""
         self.devices = devices
-        self._info = info
+        self.info = info
         self._kept = journal.Kept()
         self._ring_s = call_events.DEFAULT_RING_S
         self.relay_closed = False
@@ -114,7 +114,7 @@ class Bed:
     def snapshot(self, *, now: float) -> wire.Snapshot:
         """All the bed knows, for the desk, after each login."""
         return wire.Snapshot(
-            bed=self._info,
+            bed=self.info,
             request=request_state.open_request(self.request, now=now),
             closed=self.request.closed,
             devices=self.devices,
