@@ -13,8 +13,8 @@ told "a nurse is speaking" yet.
 
 Rule 1. One run of this machine is the call with one seat. How many run at once is not decided here (``bed.py``).
 
-Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups. A
-hang-up that may cross with the accept is told as one: a ``cancel`` is ignored by the desk once a call is accepted.
+Rule 2. Everything said of another call than this one is ignored: late answers, stale accepts, double hang-ups. What
+may cross with the accept is told as a hang-up or a failure: the desk ignores a ``cancel`` of an accepted call.
 
 Rule 3. Every wait has an end: the invitation ``RING_GUARD_S`` (the desk's own time-out comes first), the
 connection after accept ``CONNECT_TIMEOUT_S``.
@@ -351,8 +351,10 @@ def _timed_out(before: CallState, after: CallState, event: Event) -> Step:
     if event.timer is Timer.ANSWER:
         return accept(before, after, event)
     if event.timer is Timer.RING:
-        tell: Effect = SendCancel(before.call_id)
-        return end(before, after, event.at, kind=Kind.NO_RESPONSE, why="no response", first=tell)
+        why = "no response"
+        invited = before.state is State.INVITED
+        tell: Effect = SendCancel(before.call_id) if invited else SendFailed(before.call_id, why)
+        return end(before, after, event.at, kind=Kind.NO_RESPONSE, why=why, first=tell)
     if event.timer is Timer.REBUILD:
         return _rebuild(before, f"no media path within {REBUILD_TIMEOUT_S:.0f} s", event.at)
     why = f"no media {CONNECT_TIMEOUT_S:.0f} s after the accept"
