@@ -344,8 +344,8 @@ def pace(sender: RTCRtpSender, *, rate_bps: Callable[[], float]) -> None:
 async def _beat(seconds: float) -> None:
     """Wait *seconds*, and on to the next whole step of the loop's clock.
 
-    So all senders of one picture go on in the same turn of the loop. Each alone would wake the process, and on one
-    machine the far end, for a packet or two: four seats then took twice the processor's time for sending.
+    So all senders of one picture go on in the same turn of the loop. Each alone would wake the process for a packet
+    or two, which costs more than to send them.
     """
     loop = asyncio.get_running_loop()
     woken = loop.create_future()

@@ -78,6 +78,11 @@ class AnsweringPeer:
         """What was heard of late (at most 2 s)."""
         return np.concatenate([np.empty(0, np.int16), *self._sound])
 
+    async def films_no_more(self) -> None:
+        """Let the camera be off from now on."""
+        if self._camera is not None:
+            await asyncio.to_thread(self._camera.close)
+
     async def close(self) -> None:
         """End everything."""
         await asyncio.to_thread(self._microphone.close)

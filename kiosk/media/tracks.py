@@ -72,10 +72,14 @@ class GatedTrack(MediaStreamTrack):
             return
 
     async def _may_send(self) -> None:
-        if self.readyState != "live":
-            raise MediaStreamError
+        self._require_life()
         await self._gate.passed()
         await self._enabled.wait()
+        self._require_life()  # one that ended in the turn in which its gate opened would join its source for good
+
+    def _require_life(self) -> None:
+        if self.readyState != "live":
+            raise MediaStreamError
 
 
 class GatedVideoTrack(GatedTrack):

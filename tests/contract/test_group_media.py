@@ -83,6 +83,31 @@ async def test_the_next_seats_face_is_shown_when_the_first_leaves(bed: GroupBed)
     await until(lambda: len(bed.pictures) > PICTURES, "the second is seen")
 
 
+async def test_a_seat_whose_camera_is_off_gives_its_place_to_one_that_shows_pictures(bed: GroupBed) -> None:
+    first = await bed.joins("one", hz=TONES["one"])
+    await bed.joins("two", hz=TONES["two"])
+    await until(lambda: len(bed.pictures) > PICTURES, "the first is seen")
+    assert bed.media._shown == "one"
+    await first.films_no_more()
+    await until(lambda: bed.media._shown == "two", "the other takes its place")
+    bed.pictures.clear()
+    await until(lambda: len(bed.pictures) > PICTURES, "and is seen")
+
+
+async def test_a_bed_without_a_panel_counts_the_pictures_of_each_seat() -> None:
+    prepare_media([LOOPBACK])
+    bed = GroupBed(panel=False)
+    await bed.joins("one", hz=TONES["one"])
+    await bed.joins("two", hz=TONES["two"])
+
+    def counted() -> set[str]:
+        measured = [one.quality for one in bed.reports if isinstance(one, bed_events.Measured)]
+        return {quality.call_id for quality in measured if quality.fps}
+
+    await until(lambda: counted() == {"one", "two"}, "pictures a second, though none is decoded")
+    await bed.closes()
+
+
 # -- the gate of each seat
 
 

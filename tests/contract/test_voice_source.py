@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from aiortc.mediastreams import MediaStreamError
 
 from kiosk.errors import MediaError
 from kiosk.hardware.levels import FLOOR_DBFS
@@ -15,6 +16,7 @@ from kiosk.hardware.sound import BLOCK_SAMPLES, Block
 from kiosk.media import voice_source
 from kiosk.media.opus_library import LibraryDecoder
 from kiosk.media.sent_voice import Protection
+from kiosk.media.tracks import Gate, VoiceTrack
 from kiosk.media.voice_source import Spoken, VoiceSource
 from tests.waiting import until
 
@@ -162,6 +164,18 @@ async def test_a_microphone_that_speaks_is_not_mixed_with_silence(counting: type
     assert levels.count(FLOOR_DBFS) < len(levels) / 2, "silence stands only for what did not come"
     await asyncio.to_thread(microphone.close)
     source.leave(listener)
+
+
+async def test_a_track_that_ends_as_its_gate_opens_listens_to_nothing(counting: type[Counting]) -> None:
+    source, gate = VoiceSource(), Gate()
+    track = VoiceTrack(gate, source, meter=lambda dbfs: None)
+    reading = asyncio.create_task(track.spoken())
+    await asyncio.sleep(0)  # one turn of the loop: it waits at the gate
+    gate.open()
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await reading
+    assert not counting.made, "nobody listens"
 
 
 async def test_an_encoder_that_fails_is_told_once_and_harms_no_device(
