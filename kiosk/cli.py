@@ -1,4 +1,4 @@
-"""The commands: ``kiosk demo``, ``run``, ``desk``, ``bench``.
+"""The commands: ``kiosk demo``, ``run``, ``check``, ``desk``, ``bench``.
 
 Each imports what it needs when it runs, so that a desk needs no camera library and a bed no web server. Errors that
 a person can mend are printed in one line, without a traceback.
@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from kiosk import __version__
+from kiosk.check.findings import Part
 from kiosk.errors import BudgetMissed, KioskError, SettingsError
 from kiosk.settings import Settings, load, read_secret
 
@@ -37,6 +38,7 @@ EXIT_INTERRUPTED = 130
 HIGHEST_DEMO_PORT = 65534
 """The bedside view takes the next."""
 MOST_PRESSES = 1_000_000
+PARTS = tuple(part.value for part in Part)
 MOST_MINUTES = 600
 BENCHES = (
     "call: how quick; faults: is anything lost; group: four seats in one talk; leaks: does anything grow;"
@@ -91,6 +93,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--latency-trace", action="store_true", help="print how long each stage of a call took")
     run.add_argument("--hand", action="store_true", help="press simulated buttons by lines on stdin: call tap")
     run.set_defaults(run=_run)
+
+    check = commands.add_parser("check", help="test the bed's parts and what they need; the exit status tells")
+    _add_settings(check)
+    check.add_argument("--only", type=_parts, metavar="PART,…", help=f"of {', '.join(PARTS)}")
+    check.add_argument("--press", action="store_true", help="wait for the call button to be pressed")
+    check.add_argument("--relay", action="store_true", help="switch the relay: calls in the other nurse call")
+    check.add_argument("--running", action="store_true", help="only ask a kiosk that runs; open no device")
+    check.add_argument("--yes", action="store_true", help="ask nobody whether the lamp gives light")
+    check.add_argument("--json", action="store_true", help="print one JSON object; asks nobody")
+    check.add_argument("--history", action="store_true", help="print the results that are kept, and test nothing")
+    check.add_argument(
+        "--broken", action="append", default=[], metavar="PART=HOW", help="simulated devices: lamp=shorted-low …"
+    )
+    check.set_defaults(run=_check)
 
     desk = commands.add_parser("desk", help="the desk; with an action: manage its users")
     _add_settings(desk)
@@ -147,6 +163,13 @@ def _presses(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r}: allowed is 1 to {MOST_PRESSES}")
 
 
+def _parts(text: str) -> tuple[Part, ...]:
+    try:
+        return tuple(Part(name) for name in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: allowed are {', '.join(PARTS)}") from None
+
+
 def _minutes(text: str) -> int:
     if text.isdecimal() and 1 <= int(text) <= MOST_MINUTES:
         return int(text)
@@ -196,6 +219,30 @@ def _bench(arguments: argparse.Namespace) -> int:
     return int(asyncio.run(bench.run(quick=arguments.quick)))
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    from kiosk.bedside import check_command
+    from kiosk.bedside.self_test import Wanted
+
+    if not arguments.verbose:  # what it finds is printed
+        logging.getLogger("kiosk").setLevel(logging.WARNING)
+    settings = load(arguments.settings)
+    folder: Path = arguments.settings.resolve().parent
+    if arguments.history:
+        return check_command.show_history(settings, folder, as_json=arguments.json)
+    wishes = check_command.Wishes(
+        Wanted(
+            frozenset(arguments.only or Part),
+            relay=arguments.relay,
+            ask=sys.stdin.isatty() and not (arguments.yes or arguments.json),
+            press=arguments.press,
+        ),
+        as_json=arguments.json,
+        only_running=arguments.running,
+        broken=tuple(text.partition("=")[::2] for text in arguments.broken),
+    )
+    return _until_told_to_stop(check_command.check(settings, folder, wishes), stopped=EXIT_INTERRUPTED)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from kiosk.bedside.devices import choose_devices
     from kiosk.bedside.hand import follow_hand
@@ -229,14 +276,17 @@ def _run(arguments: argparse.Namespace) -> int:
                 if not settings.buttons.simulated:
                     raise SettingsError("--hand presses simulated buttons only: set buttons.simulated = true")
                 pins = simulated_pins()
+            devices = choose_devices(settings, factory=pins)
+            if pins is not None:
                 loss = SimulatedLoss()
                 loss.install()
-                stack.enter_context(follow_hand(settings.buttons, pins, loss))
+                stack.enter_context(follow_hand(settings, devices, pins, loss))
             bedside = Bedside(
                 settings,
-                choose_devices(settings, factory=pins),
+                devices,
                 journal=JournalFile(folder / settings.state.folder),
                 user_sig=lambda: read_secret(folder / settings.signaling.user_sig_file),
+                folder=folder,
                 ca_file=ca_file,
                 watchers=watchers,
             )

@@ -153,7 +153,8 @@ class Audio(_Section, frozen=True, kw_only=True):
     """ALSA devices. ``auto`` tries ALSA's default and goes on without when there is none."""
 
     microphone: str = "auto"
-    """ALSA capture device, ``auto``, ``none``, ``sample`` (a spoken sample) or ``tone:440`` (Hz)."""
+    """ALSA capture device, ``auto``, ``none``, ``sample`` (a spoken sample), ``tone:440`` (Hz) or ``room``
+    (hears the simulated speaker)."""
     speaker: str = "auto"
     """ALSA playback device, ``auto``, ``none`` or ``simulated``."""
     echo: EchoChoice = "auto"
@@ -197,6 +198,16 @@ class State(_Section, frozen=True, kw_only=True):
     folder: Folder = "state"
     """Folder of the bed's journal; relative to the settings file. On a disk that is kept, never in ``/tmp``; with a
     read-only system, on its writable partition."""
+
+
+class Control(_Section, frozen=True, kw_only=True):
+    """Where ``kiosk run`` tells how it is, and is asked for a self-test."""
+
+    socket: Annotated[str, Meta(pattern=r"^[^\x00]*$", description="the name of a Unix socket, in quotes")] = ""
+    """Unix socket; relative to the settings file. Empty = ``control`` in the ``state.folder``, for root and the
+    kiosk's own user."""
+    group: Name = "none"
+    """Members of this group, of which the kiosk's own user must be one, may speak there too; ``none``: nobody."""
 
 
 class Seat(_Section, frozen=True, kw_only=True):
@@ -265,6 +276,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     video: Video = Video()
     media: Media = Media()
     state: State = State()
+    control: Control = Control()
     desk: Desk = Desk()
 
 
@@ -329,6 +341,11 @@ def save(settings: Settings, path: Path) -> None:
     write_atomically(path, text.encode(), mode=0o644)
 
 
+def host_of(url: str) -> str:
+    """The host of a desk's *url*, as in ``signaling.url``."""
+    return re.sub(r":[0-9]+$", "", url.split("//", 1)[1].removesuffix("/ws"))
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether only this machine can reach *host*."""
     try:
@@ -339,8 +356,7 @@ def is_loopback_host(host: str) -> bool:
 
 def _check_together(settings: Settings, *, where: str) -> None:
     url = settings.signaling.url
-    host = re.sub(r":[0-9]+$", "", url.split("//", 1)[1].removesuffix("/ws"))
-    if url.startswith("ws://") and not is_loopback_host(host):
+    if url.startswith("ws://") and not is_loopback_host(host_of(url)):
         raise SettingsError(
             f"{where}: signaling.url = {shown(url)}: plain ws:// is allowed to this machine only; use wss://"
         )

@@ -20,7 +20,7 @@ import msgspec
 
 from kiosk.errors import CredentialError
 
-__all__ = ["DEFAULT_TTL_S", "USER_ID_PATTERN", "Claims", "check_user_id", "sign", "verify"]
+__all__ = ["DEFAULT_TTL_S", "USER_ID_PATTERN", "Claims", "check_user_id", "read", "sign", "verify"]
 
 USER_ID_PATTERN = r"^[A-Za-z0-9_-]{1,32}$(?!\n)"
 """A user id is 1 to 32 bytes of letters, digits, ``_`` and ``-`` (TUICalling). The look-ahead is for Python,
@@ -130,6 +130,17 @@ def verify(user_sig: str, *, user_id: str, sdk_app_id: int, secret_key: str, now
         issued_at=ticket.time,
         expires_at=expires_at,
         signature=ticket.sig,
+    )
+
+
+def read(user_sig: str) -> Claims:
+    """What *user_sig* says of itself. Only the desk can tell whether it is true. Raises :exc:`CredentialError`."""
+    ticket = _decode(user_sig)
+    return Claims(
+        user_id=ticket.identifier,
+        sdk_app_id=ticket.sdkappid,
+        issued_at=ticket.time,
+        expires_at=ticket.time + ticket.expire,
     )
 
 

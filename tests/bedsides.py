@@ -95,16 +95,18 @@ async def bedside_running(
     prepare: Callable[[RunningBedside], None] = lambda bed: None,
     notifier: Notifier | None = None,
     journal: JournalFile | None = None,
+    folder: Path | None = None,
 ) -> AsyncIterator[RunningBedside]:
-    """A bed that runs; *prepare* is called before it starts."""
-    with _pins() as pins, tempfile.TemporaryDirectory(prefix="kiosk-bed-") as folder:
+    """A bed that runs; *prepare* is called before it starts. *folder* is where its settings file would be."""
+    with _pins() as pins, tempfile.TemporaryDirectory(prefix="kiosk-bed-") as temporary:
         bed = RunningBedside(settings, pins)
         prepare(bed)
         service = Bedside(
             settings,
             bed.devices,
-            journal=journal or JournalFile(Path(folder)),
+            journal=journal or JournalFile(Path(temporary)),
             user_sig=user_sig,
+            folder=folder or Path(temporary),
             watchers=Watchers(view=bed.sees, trace=bed.notes),
             notifier=notifier,
         )

@@ -137,6 +137,7 @@ def _settings(draw: st.DrawFn) -> Settings:
         video=draw(VIDEO),
         media=draw(MEDIA),
         state=settings.State(folder=draw(FOLDERS)),
+        control=settings.Control(socket=draw(st.just("") | FOLDERS), group=draw(NAMES)),
         desk=_with_waits(draw(DESKS), draw(WAITS)),
     )
 

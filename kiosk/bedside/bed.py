@@ -7,7 +7,7 @@ Theory of operation
 ===================
 
 Rule 1. The call's story moves the request: a seat rings, a talk begins, a call ends by a person or by a fault.
-Which of TUICalling's events means what to the request stands in ``_TOLD``; the others are for the log.
+Which of TUICalling's events means what to the request stands in ``call_story.py``; the others are for the log.
 
 Rule 2. What closes the request ends its call; what ends a call never closes the request.
 
@@ -41,6 +41,7 @@ from kiosk.bedside import (
     call,
     call_events,
     call_state,
+    call_story,
     call_wire,
     journal,
     other_bell,
@@ -84,7 +85,7 @@ class Bed:
         self.calls: dict[str, call_state.CallState] = {}
         """Those that are on, by their ``call_id``."""
         self.devices = devices
-        self._info = info
+        self.info = info
         self._kept = journal.Kept()
         self._ring_s = call_events.DEFAULT_RING_S
         self.relay_closed = False
@@ -113,7 +114,7 @@ class Bed:
     def snapshot(self, *, now: float) -> wire.Snapshot:
         """All the bed knows, for the desk, after each login."""
         return wire.Snapshot(
-            bed=self._info,
+            bed=self.info,
             request=request_state.open_request(self.request, now=now),
             closed=self.request.closed,
             devices=self.devices,
@@ -355,40 +356,16 @@ class Bed:
                 self._told(effect)
 
     def _told(self, told: Emit) -> None:
-        meaning = _TOLD.get(told.kind)
+        fence = self.calls[told.call_id].fence if told.call_id in self.calls else 0
+        talking = self.request.state is request_events.State.TALKING
+        meaning = call_story.meaning(told, fence=fence, talking=talking)
         if meaning is not None:
-            self._request_step(meaning(self, told))
+            self._request_step(meaning)
         if told.kind is Kind.BEGIN:
             self._tell_media(told.call_id)
 
 
-def _over(bed: Bed, told: Emit) -> request_events.Event:
-    if bed.request.state is not request_events.State.TALKING:
-        return request_events.SeatStopped()
-    if told.broken:
-        return request_events.CallBroke(told.call_id, told.spoken)
-    return request_events.CallEnded(told.call_id, told.spoken)
-
-
-def _joins(bed: Bed, told: Emit) -> request_events.Event:
-    return request_events.SeatJoins(told.call_id, told.seat, bed.calls[told.call_id].fence)
-
-
-def _began(bed: Bed, told: Emit) -> request_events.Event:
-    return request_events.CallConnected(told.call_id, told.seat, bed.calls[told.call_id].fence)
-
-
 _SEAT_CALLS = (request_events.State.CALLED, request_events.State.ANSWERING)
-
-_TOLD: dict[Kind, Callable[[Bed, Emit], request_events.Event]] = {
-    Kind.RINGING: lambda bed, told: request_events.SeatRings(),
-    Kind.ACCEPTED: _joins,
-    Kind.BEGIN: _began,
-    Kind.INTERRUPTED: lambda bed, told: request_events.CallInterrupted(told.call_id),
-    Kind.RESTORED: lambda bed, told: request_events.CallRestored(told.call_id),
-    **dict.fromkeys((Kind.END, *call_state.ENDINGS), _over),
-}
-
 
 _EVENTS: dict[type[Event], Callable[[Bed, Any], None]] = {
     Restored: Bed._restored,

@@ -60,6 +60,8 @@ class ButtonWatch:
         self._edges: asyncio.Queue[Edge] = asyncio.Queue(MAX_EDGES)
         self.looked_at = 0.0
         """When the level was read last."""
+        self.pressed_at: float | None = None
+        """When it was pressed last."""
 
     def start(self) -> None:
         """Begin; a contact that is closed already counts as a press now."""
@@ -116,5 +118,7 @@ class ButtonWatch:
     def _saw(self, seen: debounce.Edge | debounce.Look) -> None:
         state, events = debounce.step(self._state, seen)
         for event in events:
+            if isinstance(event, debounce.Pressed):
+                self.pressed_at = event.at
             self._act[type(event)](event.at)
         self._state = state

@@ -56,7 +56,7 @@ class CallMedia:
             [bed_events.OfMedia | bed_events.DeviceChanged | bed_events.Measured | bed_events.PicturesShed], None
         ],
     ) -> None:
-        self._devices = CallDevices(
+        self.devices = CallDevices(
             camera=devices.camera,
             microphone=devices.microphone,
             speaker=devices.speaker,
@@ -64,7 +64,7 @@ class CallMedia:
             sound=devices.sound,
             took=watchers.took,
         )
-        self._ringer = Ringer(self._devices, began=lambda: watchers.trace("ring"))
+        self._ringer = Ringer(self.devices, began=lambda: watchers.trace("ring"))
         self._ringing = ""
         self._watchers = watchers
         self._report = report
@@ -78,7 +78,7 @@ class CallMedia:
         """In the order in which they began."""
         self._shown = ""
         self._looking: asyncio.TimerHandle | None = None
-        self._shared = Shared(self._devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
+        self._shared = Shared(self.devices, relays, relay_only, watchers.trace, watchers.took, report, self._spawn)
         self._timers = CallTimers(report)
         self._trimming: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,7 +88,7 @@ class CallMedia:
         self._timers.stop_all()
         for call_id in [*self._calls, self._ringing]:
             self._close(call_id)
-        self._spawn(self._devices.close())
+        self._spawn(self.devices.close())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
 
@@ -132,7 +132,7 @@ class CallMedia:
                 self._go_on_without_pictures(call)
 
     def _open(self, call_id: str, call_type: CallType) -> None:
-        self._devices.open(video=call_type is CallType.VIDEO)
+        self.devices.open(video=call_type is CallType.VIDEO)
         if call_type is CallType.VIDEO and self._pictures is None:
             self._pictures = VideoSource(
                 fps=self._video.fps,
@@ -162,7 +162,7 @@ class CallMedia:
         call.switch_to_audio()
         self._show_one()
         if all(other.call_type is CallType.AUDIO for other in self._calls.values()):
-            self._devices.let_camera_go()
+            self.devices.let_camera_go()
 
     def _close(self, call_id: str) -> None:
         call = self._calls.pop(call_id, None)
@@ -177,7 +177,7 @@ class CallMedia:
         pictures, self._pictures = self._pictures, None
         if pictures is not None:
             self._spawn(pictures.close())
-        self._devices.stop()
+        self.devices.stop()
 
     def _stop_ring(self, call_id: str) -> None:
         if call_id == self._ringing:

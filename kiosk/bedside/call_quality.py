@@ -70,17 +70,24 @@ class QualityLog:
     def __init__(self, watcher: Callable[[End, Quality], None]) -> None:
         self._watcher = watcher
         self._logged: dict[tuple[End, str], QualityLevel] = {}
-        """Of the last ``KEPT``, oldest first."""
+        self._latest: dict[tuple[End, str], Quality] = {}
+        """Both of the last ``KEPT``, oldest first."""
 
     def note(self, end: End, told: Quality) -> None:
         """*told* was measured at *end*."""
         self._watcher(end, told)
         before = self._logged.get((end, told.call_id), QualityLevel.UNKNOWN)
         self._logged[end, told.call_id] = told.quality
+        self._latest[end, told.call_id] = told
         if len(self._logged) > KEPT:
-            del self._logged[next(iter(self._logged))]
+            oldest = next(iter(self._logged))
+            del self._logged[oldest], self._latest[oldest]
         if told.quality is not before:
             log.info("- call %s: at the %s the connection is %s", told.call_id, end, in_words(told))
+
+    def latest(self, end: End, call_id: str) -> Quality | None:
+        """What *end* measured last in the call *call_id*."""
+        return self._latest.get((end, call_id))
 
 
 def in_words(told: Quality) -> str:

@@ -15,6 +15,7 @@ from kiosk.hardware.microphone import AlsaMicrophone, Microphone
 from kiosk.hardware.pins import real_pins, simulated_pins
 from kiosk.hardware.relay import GpioRelay, Relay
 from kiosk.hardware.selection import SWITCHED_OFF, select_camera, select_microphone, select_speaker
+from kiosk.hardware.simulated_faults import SimulatedFaults
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.hardware.speaker import Speaker
 from kiosk.media import dead_microphone
@@ -55,8 +56,8 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
     if factory is None:
         factory = simulated_pins() if buttons.simulated else real_pins()
     camera, no_camera = select_camera(settings.video)
-    microphone, no_microphone = select_microphone(settings.audio)
     speaker, no_speaker = select_speaker(settings.audio)
+    microphone, no_microphone = select_microphone(settings.audio, speaker=speaker)
     for device, chosen, reason in (
         ("camera", camera, no_camera),
         ("microphone", microphone, no_microphone),
@@ -82,6 +83,17 @@ def choose_devices(settings: Settings, *, factory: Factory | None = None) -> Dev
             microphone="" if microphone else _told(no_microphone),
             speaker="" if speaker else _told(no_speaker),
         ),
+    )
+
+
+def simulated_faults(settings: Settings, devices: Devices, factory: MockFactory) -> SimulatedFaults:
+    """How simulated *devices* on the pins of *factory* can be broken."""
+    return SimulatedFaults(
+        factory,
+        {"button": settings.buttons.call_pin, "lamp": settings.lamp.pin, "relay": settings.relay.pin},
+        camera=devices.camera,
+        microphone=devices.microphone,
+        speaker=devices.speaker,
     )
 
 

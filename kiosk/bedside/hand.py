@@ -4,7 +4,8 @@ A line is a button and what to do with it: ``call tap``, ``call down``, ``call u
 ``attend tap 0.005``, ``call unplug``, ``call plug``. ``media stall 5`` lets no media through for 5 s, ``media
 stall`` until ``media pass``; ``media stall-in`` and ``media stall-out`` do so in one direction, seen from the bed.
 ``media lose 0.05`` loses one datagram of 20 in each direction until ``media pass``; with ``media lose 0.05 0.025``
-the others are 25 ms late.
+the others are 25 ms late. ``lamp shorted-low``, ``relay shorted-high``, ``camera covered``, ``microphone muted``,
+``speaker unplugged`` break simulated devices, ``mended`` (``camera clear``) mends them.
 For benchmarks, tests and trying things out; real pins cannot be pressed this way.
 """
 
@@ -20,9 +21,12 @@ from collections.abc import Iterator
 
 from gpiozero.pins.mock import MockFactory
 
+from kiosk.bedside.devices import Devices, simulated_faults
+from kiosk.errors import KioskError
+from kiosk.hardware.simulated_faults import SimulatedFaults
 from kiosk.hardware.simulated_finger import SimulatedFinger
 from kiosk.media.simulated_loss import SimulatedLoss, Stalled
-from kiosk.settings import Buttons
+from kiosk.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +38,9 @@ LIFTED_S = 0.12
 
 
 @contextlib.contextmanager
-def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Iterator[None]:
+def follow_hand(settings: Settings, devices: Devices, pins: MockFactory, loss: SimulatedLoss) -> Iterator[None]:
     """Follow standard input on a thread; it ends with the input, or with the process."""
+    buttons, faults = settings.buttons, simulated_faults(settings, devices, pins)
     wired = {
         "call": buttons.call_pin,
         "bathroom": buttons.bathroom_pin,
@@ -45,19 +50,30 @@ def follow_hand(buttons: Buttons, pins: MockFactory, loss: SimulatedLoss) -> Ite
     }
     wirings = {"call": buttons.call_wiring, "bathroom": buttons.bathroom_wiring}
     normally_closed = {name for name, wiring in wirings.items() if wiring == "normally_closed"}
-    threading.Thread(target=_follow, args=(wired, normally_closed, pins, loss), name="hand", daemon=True).start()
+    threading.Thread(
+        target=_follow, args=(wired, normally_closed, pins, loss, faults), name="hand", daemon=True
+    ).start()
     yield
 
 
-def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFactory, loss: SimulatedLoss) -> None:
+def _follow(
+    wired: dict[str, int | str],
+    normally_closed: set[str],
+    pins: MockFactory,
+    loss: SimulatedLoss,
+    faults: SimulatedFaults,
+) -> None:
     for line in sys.stdin:
         name, action, amount, late = [*line.split(), "", "", "", ""][:4]
         if name == "media":
             _media(loss, action, amount, late)
             continue
+        if name in faults.parts:
+            _break(faults, name, action)
+            continue
         pin = wired.get(name)
         if not isinstance(pin, int):
-            log.warning("x hand: no button %r: use %s, or media", name, ", ".join(wired))
+            log.warning("x hand: no button %r: use %s, or media", name, ", ".join((*wired, *faults.parts)))
             continue
         finger = SimulatedFinger(pins, pin, normally_closed=name in normally_closed)
         try:
@@ -80,6 +96,13 @@ def _follow(wired: dict[str, int | str], normally_closed: set[str], pins: MockFa
             finger.plug_in()
         else:
             log.warning("x hand: cannot %r: use tap, hold, down, up, unplug or plug", action)
+
+
+def _break(faults: SimulatedFaults, part: str, how: str) -> None:
+    try:
+        faults.break_it(part, how)
+    except KioskError as error:
+        log.warning("x hand: %s", error)
 
 
 def _media(loss: SimulatedLoss, action: str, amount: str, late: str) -> None:

@@ -29,12 +29,14 @@ from kiosk.bedside.buttons import Actions, ButtonWatch
 from kiosk.bedside.call_events import Kind
 from kiosk.bedside.call_media import CallMedia
 from kiosk.bedside.call_quality import QualityLog
+from kiosk.bedside.controlled import Controlled
 from kiosk.bedside.devices import Devices
 from kiosk.bedside.journal import Kept
 from kiosk.bedside.journal_file import JournalFile
 from kiosk.bedside.keeper import Keeper
 from kiosk.bedside.prompts import words
 from kiosk.bedside.request_events import LampSign, View
+from kiosk.bedside.shared_lamp import SharedLamp
 from kiosk.bedside.supervisor import Part, supervise
 from kiosk.bedside.watchers import Watchers
 from kiosk.hardware.lamp import LampPattern
@@ -63,7 +65,7 @@ TRACED: dict[type[wire.Message], str] = {
 
 
 class Bedside(Listener):
-    """One bed. Call :meth:`run`; the devices are closed when it ends."""
+    """One bed. Call :meth:`run`; the devices are closed when it ends. *folder* is that of the settings file."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Bedside(Listener):
         *,
         journal: JournalFile,
         user_sig: Callable[[], str],
+        folder: Path,
         ca_file: Path | None = None,
         watchers: Watchers | None = None,
         notifier: Notifier | None = None,
@@ -120,6 +123,20 @@ class Bedside(Listener):
             Origin.STAFF: ("staff", "normally_open"),
         }
         self._watches: list[ButtonWatch] = []
+        self._lamp = SharedLamp(devices.lamp)
+        self._controlled = Controlled(
+            settings,
+            folder,
+            bed=self._bed,
+            client=self._client,
+            devices=devices,
+            media=self._media.devices,
+            lamp=self._lamp,
+            relays=self._relays,
+            quality=self._quality,
+            watches=self._watches,
+            told=lambda: self.told,
+        )
         self._talking_since: float | None = None
 
     @property
@@ -157,6 +174,7 @@ class Bedside(Listener):
         parts: dict[str, Part] = {f"button {watch.name}": watch.run for watch in self._watches}
         parts["signaling"] = self._signal
         parts["relays"] = self._relays.run
+        parts["control"] = self._controlled.run
         every_s = self._notifier.watchdog_s
         if every_s is not None:
             parts["watchdog"] = lambda: self._feed_watchdog(every_s)
@@ -219,8 +237,8 @@ class Bedside(Listener):
             watch.close()
         await self._media.close()
         await self._keeper.close()
-        self._devices.lamp.show(LampPattern.OFF)
-        self._devices.lamp.close()
+        self._lamp.show(LampPattern.OFF)
+        self._lamp.close()
         if self._devices.relay is not None:
             self._devices.relay.close()
 
@@ -295,6 +313,7 @@ class Bedside(Listener):
     def _do(self, event: bed_events.Event) -> None:
         request_before, calls_before = self._bed.request, dict(self._bed.calls)
         effects = self._bed.handle(event, now=time.monotonic())
+        self._controlled.bed_moved()
         self._log_moves(request_before, calls_before)
         if self.request_id:
             self._client.hurry()
@@ -353,7 +372,7 @@ class Bedside(Listener):
             self._watchers.trace("request_on_disk", ago=ago)
 
     def _show(self, view: View) -> None:
-        self._devices.lamp.show(LAMP[view.lamp])
+        self._lamp.show(LAMP[view.lamp])
         self._watchers.trace("lamp")
         told = words(view, self._settings.bed.language)
         self._say_status(told)

@@ -114,6 +114,7 @@ async def _live(file: Path) -> None:
         choose_devices(settings, factory=pins),
         journal=JournalFile(file.parent / settings.state.folder),
         user_sig=lambda: read_secret(file.parent / settings.signaling.user_sig_file),
+        folder=file.parent,
         watchers=Watchers(
             trace=lambda event, call_id="", *, ago=0.0: _say(Said(event)),
             view=lambda view, told: _say(Said(f"shows {view.prompt}")),

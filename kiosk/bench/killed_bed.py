@@ -215,6 +215,7 @@ async def _live(folder: Path, mouth: _Mouth) -> None:
         replace(devices, call_button=_WitnessedButton(devices.call_button, hand.saw)),
         journal=_WitnessedJournal(folder / made.state.folder, mouth.say),
         user_sig=lambda: user_sig,
+        folder=folder,
         watchers=Watchers(view=view, trace=trace, pressed=lambda at: mouth.say(Saw(at))),
     )
     loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 Echo (:mod:`kiosk.bench.echo`), voices (:mod:`kiosk.bench.voice`), pictures and what they cost
 (:mod:`kiosk.bench.video`), and the accept (:mod:`kiosk.bench.accepts`). Real Chromium is the seat; losses are made
-in the bed's process. Whether anything grows takes its own time: ``kiosk bench leaks``.
+in the bed's process. Not in here are four seats (``kiosk bench group``) and whether anything grows (``leaks``).
 
 ``quick`` is under a minute: voices and pictures over the link that has most budgets (5 % and 25 ms), one viewer's
 cost, two calls of each kind over the long link, no echo.
@@ -94,7 +94,9 @@ async def run(*, quick: bool) -> int:
             await one_call(bed, page)  # a browser's first is slower
             scene = Scene(bed, page, browser, f"{desk.url}healthz", ward.settings.video, loss)
             missed += await _accepts(scene, extent)
-    print("whether anything is left after 200 calls, or grows in a long one: kiosk bench leaks")
+    print(
+        "not in here: what is left after 200 calls or grows in a long one (kiosk bench leaks), four seats (group)"
+    )
     if missed:
         raise BudgetMissed(f"bench media: {len(missed)} missed: {'; '.join(missed)}")
     print(

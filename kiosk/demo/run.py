@@ -91,7 +91,14 @@ async def run_demo(*, auto: bool, browser: bool, port: int, audio_call: bool = F
 def _bedside(ward: Ward, bed: Settings, devices: Devices, watchers: Watchers) -> Bedside:
     user_sig_file = ward.folder / bed.signaling.user_sig_file
     journal = JournalFile(ward.folder / bed.state.folder)
-    return Bedside(bed, devices, journal=journal, user_sig=lambda: read_secret(user_sig_file), watchers=watchers)
+    return Bedside(
+        bed,
+        devices,
+        journal=journal,
+        user_sig=lambda: read_secret(user_sig_file),
+        folder=ward.folder,
+        watchers=watchers,
+    )
 
 
 async def _verify(ward: Ward, bed: Settings, desk_url: str) -> int:

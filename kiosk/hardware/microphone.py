@@ -26,6 +26,7 @@ __all__ = [
     "Microphone",
     "OnBlock",
     "OnFault",
+    "PacedMicrophone",
     "SampleMicrophone",
     "ToneMicrophone",
 ]
@@ -113,8 +114,8 @@ class AlsaMicrophone(Microphone):
             pcm.close()
 
 
-class _PacedMicrophone(Microphone):
-    """Delivers what :meth:`_block` makes, at its real pace."""
+class PacedMicrophone(Microphone):
+    """A simulated one: delivers what :meth:`_block` makes, at its real pace."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
@@ -145,7 +146,7 @@ class _PacedMicrophone(Microphone):
     def _block(self, number: int) -> Block: ...
 
 
-class ToneMicrophone(_PacedMicrophone):
+class ToneMicrophone(PacedMicrophone):
     """A sine of *hz* at *level* (0 to 1 of full scale)."""
 
     def __init__(self, hz: float, *, level: float = 0.3) -> None:
@@ -158,7 +159,7 @@ class ToneMicrophone(_PacedMicrophone):
         return (np.sin(2 * np.pi * self._hz * at) * self._level * 32767).astype(np.int16)
 
 
-class SampleMicrophone(_PacedMicrophone):
+class SampleMicrophone(PacedMicrophone):
     """A spoken sample, over and over with a pause between."""
 
     def __init__(self, path: Path = SAMPLE_FILE) -> None:

@@ -9,6 +9,7 @@ frame it is, and that it really is ours, also after lossy coding and scaling. Pu
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import av
 import numpy as np
@@ -24,6 +25,11 @@ STRIP_FRACTION = 8
 DISC_PERIOD_FRAMES = 90
 CATCH_UP_S = 1.0
 """A film whose thread woke later than this leaves pictures out."""
+NEUTRAL = 128
+"""Of the two colours: grey."""
+Sight = Literal["clear", "covered", "dazzled", "blank", "frozen", "nothing"]
+"""What is before the lens, or wrong behind it."""
+_FLAT: dict[Sight, int] = {"covered": BLACK, "dazzled": WHITE, "blank": 110}
 
 Plane = NDArray[np.uint8]
 
@@ -59,13 +65,14 @@ def read_code(luma: Plane) -> int | None:
 class MovingPicture(Camera):
     """A disc on its round over a gradient, with the coded strip.
 
-    After *vanish_after* frames it goes away like a camera whose plug is pulled.
+    After *vanish_after* frames it goes away like a camera whose plug is pulled. ``sight`` makes other faults.
     """
 
     def __init__(self, *, width: int, height: int, fps: int, vanish_after: int | None = None) -> None:
         self.name = "moving test picture"
         self._width, self._height, self._fps = width, height, fps
         self._vanish_after = vanish_after
+        self.sight: Sight = "clear"
         self._worker: Worker | None = None
         # Drawn on in place and copied into each frame: fresh megabytes for each cost eight times that at 720p.
         self._planes: Plane = np.empty((height * 3 // 2, width), np.uint8)
@@ -112,9 +119,17 @@ class MovingPicture(Camera):
             if counter == self._vanish_after:
                 on_fault("the moving test picture was unplugged")
                 return
-            on_frame(self.frame(counter))
+            if self.sight in _FLAT:
+                on_frame(self._flat(_FLAT[self.sight]))
+            elif self.sight != "nothing":
+                on_frame(self.frame(counter if self.sight == "clear" else 0))
             counter += 1
             due = max(due + 1 / self._fps, time.monotonic() - CATCH_UP_S)
+
+    def _flat(self, luma: int) -> av.VideoFrame:
+        planes = np.full((self._height * 3 // 2, self._width), NEUTRAL, np.uint8)
+        planes[: self._height] = luma
+        return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def _gradient(width: int) -> Plane:

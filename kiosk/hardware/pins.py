@@ -25,8 +25,14 @@ class _LastStates(list[Any]):
         del self[:-KEPT_STATES]
 
 
-class _SimulatedPin(MockPWMPin):  # type: ignore[misc]
-    """gpiozero's, but it does not remember all its states for ever."""
+class SimulatedPin(MockPWMPin):  # type: ignore[misc]
+    """gpiozero's, but it does not remember all its states for ever, and its line can have a short circuit."""
+
+    shorted_to: bool | None = None
+    """The level that the pin is held at, whatever drives it: None: there is no short circuit."""
+
+    def _get_state(self) -> Any:
+        return super()._get_state() if self.shorted_to is None else self.shorted_to
 
     def clear_states(self) -> None:
         super().clear_states()
@@ -46,4 +52,4 @@ def real_pins() -> Factory:
 
 def simulated_pins() -> MockFactory:
     """A fresh set of gpiozero's mock pins, so that everything above them is the code that runs on a Pi."""
-    return MockFactory(pin_class=_SimulatedPin)
+    return MockFactory(pin_class=SimulatedPin)

@@ -14,6 +14,7 @@ from kiosk.hardware.camera_picamera2 import Picamera2Camera, has_pi_camera
 from kiosk.hardware.camera_v4l2 import V4l2Camera, find_v4l2_camera
 from kiosk.hardware.microphone import AlsaMicrophone, Microphone, SampleMicrophone, ToneMicrophone
 from kiosk.hardware.moving_picture import MovingPicture
+from kiosk.hardware.room import RoomMicrophone
 from kiosk.hardware.simulated_h264 import Board
 from kiosk.hardware.simulated_picamera2 import SimulatedLibrary
 from kiosk.hardware.speaker import AlsaSpeaker, SimulatedSpeaker, Speaker
@@ -42,9 +43,13 @@ def select_camera(wanted: settings.Video) -> tuple[Camera | None, str]:
     return V4l2Camera(device, width=width, height=height, fps=fps), ""
 
 
-def select_microphone(wanted: settings.Audio) -> tuple[Microphone | None, str]:
-    """The microphone, or None and why."""
+def select_microphone(wanted: settings.Audio, *, speaker: Speaker | None = None) -> tuple[Microphone | None, str]:
+    """The microphone, or None and why. One in a simulated room hears the simulated *speaker*."""
     choice = wanted.microphone
+    if choice == "room":
+        if isinstance(speaker, SimulatedSpeaker):
+            return RoomMicrophone(speaker), ""
+        return None, 'audio.microphone = "room" hears only audio.speaker = "simulated"'
     if choice == "none":
         return None, SWITCHED_OFF
     if choice == "sample":

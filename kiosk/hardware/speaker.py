@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kiosk.hardware.alsa import alsa_error, open_pcm
-from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE, Block, OnFault
+from kiosk.hardware.sound import BLOCK_S, BLOCK_SAMPLES, SAMPLE_RATE, Block, OnBlock, OnFault
 from kiosk.hardware.worker import Worker
 
 __all__ = ["QUEUE_BLOCKS", "STALL_TIMEOUT_S", "AlsaSpeaker", "SimulatedSpeaker", "Source", "Speaker"]
@@ -46,6 +46,10 @@ def _as_it_is(block: Block) -> Block:
 
 
 def _nobody(block: Block, delay_s: float) -> None:
+    return
+
+
+def _into_nothing(block: Block) -> None:
     return
 
 
@@ -244,6 +248,10 @@ class SimulatedSpeaker(Speaker):
         self._heard: deque[Block] = deque(maxlen=SAMPLE_RATE // BLOCK_SAMPLES)
         self._hearing = threading.Lock()
         self._stalled = threading.Event()
+        self.air: OnBlock = _into_nothing
+        """Gets what really sounds, for a simulated microphone in the same room."""
+        self.unplugged = False
+        """Takes sound, and gives none."""
 
     def open(self, on_fault: OnFault) -> None:
         """Start."""
@@ -291,6 +299,7 @@ class SimulatedSpeaker(Speaker):
             block = self.shape(self._queue.take())
             with self._hearing:
                 self._heard.append(block)
+            self.air(SILENCE if self.unplugged else block)
             self.played(block, 0.0)
             self.moved_at = time.monotonic()
             due = max(due + BLOCK_S, time.monotonic() - CATCH_UP_S)

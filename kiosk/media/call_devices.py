@@ -20,8 +20,8 @@ import av
 from kiosk.errors import HardwareFault
 from kiosk.hardware.camera import Camera, OnFrame
 from kiosk.hardware.microphone import Microphone
-from kiosk.hardware.sound import Block, OnFault
-from kiosk.hardware.speaker import Speaker
+from kiosk.hardware.sound import Block, OnBlock, OnFault
+from kiosk.hardware.speaker import Source, Speaker
 from kiosk.media.call_sound import CallSound
 from kiosk.media.speaker_mix import SpeakerMix
 from kiosk.media.stages import Stage, Took, nobody
@@ -55,6 +55,17 @@ class DeviceFault:
 DeviceEvent = DeviceOpened | DeviceFault
 
 
+@dataclass(frozen=True)
+class Borrower:
+    """Who has the devices in place of a call: gets pictures and sound as they come from them, before echo control,
+    and *gives* what the speaker plays, on the devices' threads; is *told* what becomes of them, on the loop."""
+
+    picture: OnFrame
+    sound: OnBlock
+    give: Source
+    told: Callable[[DeviceEvent], None]
+
+
 class CallDevices:
     """What the bed has of the three. *tell* is called on the loop, when a device's state changes.
 
@@ -76,7 +87,8 @@ class CallDevices:
         self._speaker = speaker
         self._microphone = microphone
         self._call_sound = sound if sound is not None else CallSound()
-        self._tell = tell
+        self._told = tell
+        self._borrower: Borrower | None = None
         self._picture: OnFrame = lambda frame: None
         self.voice = VoiceSource(took=took)
         """What the microphone hears, for whoever may hear it."""
@@ -85,15 +97,20 @@ class CallDevices:
         self._kept: dict[Device, _Kept] = {}
         if camera is not None:
             self._kept["camera"] = _Kept(
-                "camera", lambda told: camera.open(self._on_frame, told), camera.close, tell, reopen_s
+                "camera", lambda told: camera.open(self._on_frame, told), camera.close, self._tell, reopen_s
             )
         if microphone is not None:
             self._kept["microphone"] = _Kept(
-                "microphone", self._open_microphone, self._close_microphone, tell, reopen_s, self._watch_microphone
+                "microphone",
+                self._open_microphone,
+                self._close_microphone,
+                self._tell,
+                reopen_s,
+                self._watch_microphone,
             )
         if speaker is not None:
             speaker.shape, speaker.played = self._call_sound.shape, self._call_sound.played
-            self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, tell, reopen_s)
+            self._kept["speaker"] = _Kept("speaker", speaker.open, speaker.close, self._tell, reopen_s)
 
     def open(self, *, video: bool) -> None:
         """Open them, the camera only for *video*. Does not wait; what comes of it is told."""
@@ -109,6 +126,15 @@ class CallDevices:
     def film(self, picture: OnFrame) -> None:
         """Give the camera's pictures to *picture* from now on; it is called on the camera's thread."""
         self._picture = picture
+
+    def lend(self, borrower: Borrower | None) -> None:
+        """Give what is captured to *borrower* and to no call, and play what it gives; None: the calls' again.
+
+        Not while a call is on.
+        """
+        self._borrower = borrower
+        if self._speaker is not None:
+            self._speaker.feed(None if borrower is None else borrower.give)
 
     def play(self, block: Block) -> None:
         """Give *block* to the speaker, if there is one."""
@@ -130,11 +156,22 @@ class CallDevices:
         self.stop()
         await asyncio.gather(*(kept.ended() for kept in self._kept.values()))
 
+    def _tell(self, event: DeviceEvent) -> None:
+        borrower = self._borrower
+        if borrower is not None:
+            borrower.told(event)
+        self._told(event)
+
     def _on_frame(self, frame: av.VideoFrame) -> None:
-        self._picture(frame)
+        borrower = self._borrower
+        (self._picture if borrower is None else borrower.picture)(frame)
 
     def _on_block(self, block: Block) -> None:
         assert self._microphone is not None
+        borrower = self._borrower
+        if borrower is not None:
+            borrower.sound(block)
+            return
         delay_s, began = self._microphone.delay_s, time.monotonic()
         made = self._call_sound.captured(block, delay_s)
         self._took(Stage.SOUND_PROCESSED, delay_s + time.monotonic() - began)

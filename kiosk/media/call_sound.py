@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from kiosk.errors import MediaError
-from kiosk.hardware.levels import rms_dbfs
+from kiosk.hardware.levels import FLOOR_DBFS, rms_dbfs
 from kiosk.hardware.sound import Block
 from kiosk.media import dead_microphone
 from kiosk.media.echo import EchoControl, NoEchoControl
@@ -54,6 +54,9 @@ class CallSound:
         self._living = 0
         self.lifted_db = 0.0
         """How much louder the last block was made than it was heard: a quiet room that is lifted is no voice."""
+        self.heard_dbfs = FLOOR_DBFS
+        self.played_dbfs = FLOOR_DBFS
+        """How loud the last block was that came from the microphone, and that went to the speaker."""
 
     def begin(self) -> None:
         """The microphone is about to be opened. May take some milliseconds."""
@@ -76,6 +79,7 @@ class CallSound:
 
     def played(self, block: Block, delay_s: float) -> None:
         """*block* has been given to the device and will be heard in *delay_s*."""
+        self.played_dbfs = rms_dbfs(block)
         self.echo.played(block, delay_s=delay_s)
 
     def captured(self, block: Block, delay_s: float) -> Block:
@@ -83,7 +87,8 @@ class CallSound:
         if dead_microphone.is_living(block):
             self._living += 1
         made = self.echo.captured(block, delay_s=delay_s)
-        self.lifted_db = max(0.0, rms_dbfs(made) - rms_dbfs(block))
+        self.heard_dbfs = rms_dbfs(block)
+        self.lifted_db = max(0.0, rms_dbfs(made) - self.heard_dbfs)
         return made
 
     async def watch(self, told: Callable[[str], None]) -> None:

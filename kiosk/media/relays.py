@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from kiosk.media import ice_choice
@@ -49,6 +49,11 @@ class Relays:
     def for_a_call(self) -> tuple[IceServer, ...]:
         """Those to use for a connection that is made now."""
         return ice_choice.for_a_call(self._servers, self._answers)
+
+    async def look(self) -> Mapping[str, bool]:
+        """Ask all of them now; by URL, whether it answers. Takes ``ANSWER_TIMEOUT_S`` at most."""
+        await self._ask()
+        return self._answers
 
     async def run(self) -> None:
         """Ask until cancelled."""

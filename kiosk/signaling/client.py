@@ -11,29 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import websockets
 from msgspec import UNSET
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
-from kiosk.errors import BadMessage, Refused, SettingsError
-from kiosk.signaling import codec
+from kiosk.errors import BadMessage, Refused
+from kiosk.signaling import codec, desk_login
 from kiosk.signaling import messages as wire
-from kiosk.signaling.messages import ErrorCode
+from kiosk.signaling.desk_login import TO_KIOSK, UNREACHABLE, Ticket, in_words, log_in, socket_to
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 5.0
-LOGIN_TIMEOUT_S = 5.0
 ACK_TIMEOUT_S = 5.0
 """A message that asked for an answer and got none means a dead link: we connect anew and send a snapshot."""
-CLOSE_TIMEOUT_S = 2.0
 HEARTBEATS_MISSED = 3
 """So many silent heartbeats of the desk mean a dead link."""
 SILENCE_LIMIT_S = 8.0
@@ -52,10 +47,6 @@ nobody else is there, and the bed must not stay away. Asking puts nobody out (``
 
 Waits after a try are these at most, and at least half."""
 OUTBOX_LIMIT = 256
-
-_FRAMES = logging.getLogger(f"{__name__}.frames")
-_FRAMES.setLevel(logging.INFO)
-"""websockets logs frames at DEBUG, and our first one holds the UserSig."""
 
 
 class Listener(ABC):
@@ -96,11 +87,7 @@ class Client:
         listener: Listener,
         chance: random.Random | None = None,
     ) -> None:
-        self._url = url
-        self._ca_file = ca_file
-        self._user_id = user_id
-        self._sdk_app_id = sdk_app_id
-        self._user_sig = user_sig
+        self._ticket = Ticket(url, ca_file, user_id, sdk_app_id, user_sig)
         self._listener = listener
         self._chance = chance or random.Random()  # noqa: S311  (spreads retries, guards nothing)
         self._outbox: asyncio.Queue[wire.Message] | None = None
@@ -111,6 +98,8 @@ class Client:
         self._failures = 0
         self._dropped = ""
         self._hurry = asyncio.Event()
+        self.trouble = ""
+        """Why it is not connected, in words; empty when it is, or was not tried yet."""
         self.moved_at = time.monotonic()
         """When it last did what it does: an attempt or its pause began, or a message came."""
         self.moves_within_s = 0.0
@@ -154,7 +143,7 @@ class Client:
         """
         await self._until_first_try()
         while True:
-            self._expects(CONNECT_TIMEOUT_S + LOGIN_TIMEOUT_S + CLOSE_TIMEOUT_S)
+            self._expects(desk_login.CONNECT_TIMEOUT_S + desk_login.LOGIN_TIMEOUT_S + desk_login.CLOSE_TIMEOUT_S)
             wait_s = await self._until_lost()
             self._expects(wait_s)
             await asyncio.sleep(wait_s)
@@ -171,19 +160,21 @@ class Client:
     async def _until_lost(self) -> float:
         """Connect, stay, tell the listener how it ended; returns how long to wait before the next try."""
         try:
-            await self._connect_once(self._tls_context())
+            await self._connect_once()
         except Refused as error:
             log.warning("x login refused: %s: %s", error.code, error)
+            self.trouble = str(error)
             self._listener.refused(error.code, str(error))
             return self._spread(REFUSED_RETRY_S)
         except _KickedOut as error:
             log.warning("x kicked out: %s", error)
+            self.trouble = str(error)
             self._listener.kicked_out(str(error))
             self._takeover = False
             return self._spread(KICKED_RETRY_S)
-        except (OSError, TimeoutError, websockets.WebSocketException, BadMessage, SettingsError) as error:
-            words = self._dropped or _in_words(error)
-            log.warning("x desk %s: %s", self._url, words)
+        except UNREACHABLE as error:
+            words = self.trouble = self._dropped or in_words(error)
+            log.warning("x desk %s: %s", self._ticket.url, words)
             self._listener.link_down(words)
         ceiling = min(MAX_RETRY_S, FIRST_RETRY_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
@@ -195,22 +186,13 @@ class Client:
     def _spread(self, ceiling: float) -> float:
         return self._chance.uniform(ceiling / 2, ceiling)
 
-    async def _connect_once(self, tls: ssl.SSLContext | None) -> None:
+    async def _connect_once(self) -> None:
         self._dropped = ""
-        async with connect(
-            self._url,
-            ssl=tls,
-            open_timeout=CONNECT_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=None,
-            max_size=wire.MAX_MESSAGE_BYTES,
-            compression=None,
-            proxy=None,
-            logger=_FRAMES,
-        ) as socket:
-            login = await self._log_in(socket)
+        async with socket_to(self._ticket) as socket:
+            login = await log_in(socket, self._ticket, takeover=self._takeover)
             self._takeover = True
             self._failures = 0
+            self.trouble = ""
             snapshot = self._listener.link_up(login)
             # Only now: whatever the listener sends while it makes the snapshot is in it.
             self._outbox = asyncio.Queue(OUTBOX_LIMIT)
@@ -228,28 +210,6 @@ class Client:
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
 
-    async def _log_in(self, socket: ClientConnection) -> wire.LoginOk:
-        try:
-            user_sig = self._user_sig()
-        except SettingsError as error:
-            raise Refused(ErrorCode.SIG_MALFORMED, str(error)) from None
-        login = wire.Login(
-            user_id=self._user_id,
-            sdk_app_id=self._sdk_app_id,
-            user_sig=user_sig,
-            takeover=self._takeover,
-        )
-        await socket.send(codec.encode(login))
-        async with asyncio.timeout(LOGIN_TIMEOUT_S):
-            answer = _TO_KIOSK.decode(await socket.recv())
-        if isinstance(answer, wire.LoginOk) and answer.role == "kiosk":
-            return answer
-        if isinstance(answer, wire.LoginOk):
-            raise Refused(ErrorCode.NOT_ALLOWED, f"user id {self._user_id!r} is a seat's, not a kiosk's")
-        if isinstance(answer, wire.Fault):
-            raise Refused(answer.code, answer.message, field=answer.field)
-        raise BadMessage(ErrorCode.OUT_OF_ORDER, "the desk answered the login with something else")
-
     async def _write(self, socket: ClientConnection, outbox: asyncio.Queue[wire.Message]) -> None:
         while True:
             message = await outbox.get()
@@ -258,7 +218,7 @@ class Client:
 
     async def _read(self, socket: ClientConnection, silence_s: float) -> None:
         while True:
-            self._expects(silence_s + CLOSE_TIMEOUT_S)
+            self._expects(silence_s + desk_login.CLOSE_TIMEOUT_S)
             try:
                 async with asyncio.timeout(silence_s):
                     text = await socket.recv()
@@ -267,7 +227,7 @@ class Client:
                 socket.transport.abort()
                 raise
             try:
-                message = _TO_KIOSK.decode(text)
+                message = TO_KIOSK.decode(text)
             except BadMessage as error:
                 log.warning("x message of the desk not understood: %s at %r", error, error.field)
                 continue
@@ -288,28 +248,6 @@ class Client:
             self._dropped = why
             self._socket.transport.abort()
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if not self._url.startswith("wss:"):
-            return None
-        try:
-            return ssl.create_default_context(cafile=str(self._ca_file) if self._ca_file else None)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"signaling.ca_file = {str(self._ca_file)!r}: cannot be used: {error}") from None
-
 
 class _KickedOut(Exception):
     """The desk closes this connection for a newer login."""
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message} (check signaling.ca_file and the clock)"
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, websockets.ConnectionClosed):
-        reason = error.rcvd.reason if error.rcvd else ""
-        return f"it closed the connection: {reason!r}" if reason else "the connection was closed"
-    return str(error) or type(error).__name__
-
-
-_TO_KIOSK = codec.Decoder(wire.ToKiosk)

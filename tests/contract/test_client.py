@@ -18,7 +18,7 @@ from websockets.frames import Frame
 
 from kiosk.desk.listening import listen
 from kiosk.errors import SettingsError
-from kiosk.signaling import client, codec
+from kiosk.signaling import client, codec, desk_login
 from kiosk.signaling import messages as wire
 from kiosk.signaling.messages import ErrorCode
 from tests.beds import ToldBed, bed_at, bed_connecting
@@ -294,7 +294,7 @@ async def test_a_login_answered_with_something_else_is_tried_again(answer: str |
 
 
 async def test_a_login_that_is_never_answered_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LOGIN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(desk_login, "LOGIN_TIMEOUT_S", 0.05)
 
     async def says_nothing(odd: OddDesk, connection: ServerConnection) -> None:
         await odd.hears(connection)
@@ -307,7 +307,7 @@ async def test_a_login_that_is_never_answered_is_tried_again(monkeypatch: pytest
 async def test_a_port_that_takes_the_connection_and_is_no_desk_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(desk_login, "CONNECT_TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         async with bed_at(f"ws://127.0.0.1:{mute.getsockname()[1]}/ws") as bed:
             await until(lambda: len(bed.downs) >= 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kiosk import cli
+from kiosk.bedside.check_command import EXIT_NEEDED
 from tests.waiting import HANG_S
 
 SHIPPED = Path(__file__).parents[2] / "systemd"
@@ -82,6 +83,35 @@ def test_the_users_and_groups_of_the_units_are_made(unit: str) -> None:
     distribution = {"audio", "video"}
     groups = service["Service"].get("SupplementaryGroups", "").split()
     assert {service["Service"]["User"], *groups} <= made | distribution
+
+
+@pytest.mark.promise("R22")
+def test_the_self_test_is_scheduled_and_can_disturb_nothing(tmp_path: Path) -> None:
+    check, timer = (configparser.ConfigParser(strict=False, interpolation=None) for _ in range(2))
+    check.read(SHIPPED / "kiosk-check.service")
+    timer.read(SHIPPED / "kiosk-check.timer")
+    service = check["Service"]
+    _, name, *options = service["ExecStart"].split()
+    assert (name, "--running" in options, "--relay" in options) == ("check", True, False)
+    assert int(service["SuccessExitStatus"]) == EXIT_NEEDED
+    assert (service["PrivateDevices"], service["RestrictAddressFamilies"]) == ("yes", "AF_UNIX")
+    parsed = cli._parser().parse_args([name, *options])
+    assert parsed.run is cli._check
+    assert timer["Timer"]["OnCalendar"]
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    program = shutil.which("systemd-analyze")
+    assert program
+    for unit in ("kiosk-check.service", "kiosk-check.timer"):
+        there = (SHIPPED / unit).read_text().replace("/opt/kiosk/bin/kiosk", "/bin/true")
+        (tmp_path / unit).write_text(there)
+    checked = subprocess.run(
+        [program, "verify", "--man=no", str(tmp_path / "kiosk-check.timer")],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+    assert (checked.returncode, [line for line in checked.stderr.splitlines() if "kiosk-check" in line]) == (0, [])
 
 
 def test_wrong_settings_do_not_reboot_the_machine_for_ever(

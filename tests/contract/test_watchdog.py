@@ -21,7 +21,7 @@ from kiosk.hardware.button import Button, Edge
 from kiosk.hardware.speaker import SimulatedSpeaker
 from kiosk.media.interfaces import LOOPBACK, prepare_media
 from kiosk.notify import Notifier
-from kiosk.signaling import client
+from kiosk.signaling import client, desk_login
 from kiosk.signaling.messages import CallType
 from tests.bedsides import RunningBedside, bed_settings, bedside_running
 from tests.contract.test_notify import Systemd
@@ -50,7 +50,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "BUTTON_WITHIN_S", 0.5)
     monkeypatch.setattr(progress, "SIGNALING_SLACK_S", 0.5)
     monkeypatch.setattr(progress, "AUDIO_WITHIN_S", 0.5)
-    for name in ("CONNECT_TIMEOUT_S", "LOGIN_TIMEOUT_S", "CLOSE_TIMEOUT_S", "FIRST_RETRY_S", "MAX_RETRY_S"):
+    for name in ("CONNECT_TIMEOUT_S", "LOGIN_TIMEOUT_S", "CLOSE_TIMEOUT_S"):
+        monkeypatch.setattr(desk_login, name, 0.1)
+    for name in ("FIRST_RETRY_S", "MAX_RETRY_S"):
         monkeypatch.setattr(client, name, 0.1)
 
 
@@ -74,7 +76,7 @@ async def test_signaling_that_hangs_starves_it(systemd: Systemd, monkeypatch: py
 
     async with bedside_running(bed_settings(), notifier=Notifier()):
         await systemd.until(FED, times=3)
-        monkeypatch.setattr(client, "connect", hangs)
+        monkeypatch.setattr(client, "socket_to", hangs)
         await systemd.no_more(FED)
 
 

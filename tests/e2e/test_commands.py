@@ -119,7 +119,9 @@ async def test_without_a_command_those_there_are_can_be_asked_for() -> None:
     assert "COMMAND" in errors
     status, output, _ = await told("--help")
     assert status == 0
-    assert all(re.search(rf"^ +{command} ", output, re.MULTILINE) for command in ("demo", "run", "desk", "bench"))
+    assert all(
+        re.search(rf"^ +{command} ", output, re.MULTILINE) for command in ("demo", "run", "check", "desk", "bench")
+    )
 
 
 @pytest.mark.parametrize("command", [("run",), ("desk",), ("desk", "usersig", "bed-1"), ("desk", "code", "a")])

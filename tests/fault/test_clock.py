@@ -18,7 +18,10 @@ from tests.desks import BED, RunningDesk
 READS_THE_WALL_CLOCK = {
     "bedside/journal_file.py": "an age survives a reboot by the date it began",
     "bedside/trace.py": "moments of two machines are compared",
+    "bedside/check_command.py": "the dates of earlier results",
+    "bedside/self_test.py": "a report is dated; certificates and tickets are compared with now",
     "bench/": "a browser's moments are compared",
+    "check/probes.py": "the clock is compared with the desk's",
     "cli.py": "tickets and codes are dated",
     "demo/ward.py": "tickets and codes are dated",
     "desk/auditor.py": "what is entered is dated",

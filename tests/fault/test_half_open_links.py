@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.desk import listening, peer_session
-from kiosk.signaling import client
+from kiosk.signaling import client, desk_login
 from kiosk.signaling import messages as wire
 from tests.bedsides import RunningBedside, bed_settings, bedside_running
 from tests.desks import BED, Peer, RunningDesk, desk_running
@@ -30,8 +30,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer_session, "HEARTBEAT_S", peer_session.HEARTBEAT_S / 10)
     monkeypatch.setattr(client, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(client, "MAX_RETRY_S", 0.1)
-    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(client, "LOGIN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(desk_login, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(desk_login, "LOGIN_TIMEOUT_S", 0.5)
 
 
 def test_what_bed_and_desk_wait_for_fits_into_what_the_patient_is_promised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ async def test_a_link_that_dies_without_a_word_is_shown_at_both_ends_and_the_req
 async def test_an_idle_bed_does_not_claim_to_be_connected_over_a_dead_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "CLOSE_TIMEOUT_S", 10 * HANG_S)  # a goodbye over it must not be waited for
+    monkeypatch.setattr(desk_login, "CLOSE_TIMEOUT_S", 10 * HANG_S)  # a goodbye over it must not be waited for
     async with ward_by_proxy(tmp_path) as (desk, proxy, bed):
         await bed.shows("ready")
         proxy.swallow()

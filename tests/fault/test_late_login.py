@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kiosk.bench.fault_proxy import Direction, FaultProxy, Proxied
-from kiosk.signaling import client
+from kiosk.signaling import desk_login
 from tests.beds import bed_at
 from tests.desks import BED, RunningDesk, desk_running
 from tests.waiting import until
@@ -24,7 +24,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
 async def test_a_bed_put_out_by_its_own_late_login_is_soon_back(
     desk: RunningDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LOGIN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(desk_login, "LOGIN_TIMEOUT_S", 0.2)
     held: list[Proxied] = []
     async with FaultProxy(lambda: ("127.0.0.1", desk.port), random.Random(1)) as proxy:
 

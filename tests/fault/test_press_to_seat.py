@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from kiosk import settings
+from kiosk.bedside.journal import Kept
 from kiosk.bedside.journal_file import JournalFile
 from kiosk.demo.ward import DeskProcess, Ward
 from kiosk.hardware.lamp import Lamp, LampPattern
@@ -99,14 +100,26 @@ async def test_each_of_some_hundred_presses_is_at_the_seat_within_five_seconds(h
             patients.create_task(ask(hospital, f"bed-{number}", PRESSES_EACH))
 
 
-def noting(note: Callable[[str], None], what: str, act: Callable[..., Any]) -> Callable[..., Any]:
-    """*act*, and before it says *what*."""
+def noting(
+    note: Callable[[str], None], what: str, act: Callable[..., Any], *, counts: Callable[[Any], bool]
+) -> Callable[..., Any]:
+    """*act*, a method of one argument, and before it says *what*, where the argument *counts*."""
 
-    def noted(*args: Any, **options: Any) -> Any:
-        note(what)
-        return act(*args, **options)
+    def noted(self: Any, argument: Any) -> Any:
+        if counts(argument):
+            note(what)
+        return act(self, argument)
 
     return noted
+
+
+def holds_a_request(kept: Kept) -> bool:
+    """That the request before was closed may be written yet."""
+    return kept.request is not None
+
+
+def asks(message: wire.Message) -> bool:
+    return isinstance(message, wire.Request)
 
 
 def note_the_light(bed: RunningBedside, lamp: Lamp) -> Callable[[LampPattern], None]:
@@ -124,8 +137,10 @@ async def test_the_lamp_is_lit_before_a_press_is_written_or_sent(
 ) -> None:
     async with hospital.bed("bed-0") as bed:
         monkeypatch.setattr(bed.devices.lamp, "show", note_the_light(bed, bed.devices.lamp))
-        monkeypatch.setattr(JournalFile, "write", noting(bed.notes, "writes", JournalFile.write))
-        monkeypatch.setattr(Client, "send", noting(bed.notes, "sends", Client.send))
+        monkeypatch.setattr(
+            JournalFile, "write", noting(bed.notes, "writes", JournalFile.write, counts=holds_a_request)
+        )
+        monkeypatch.setattr(Client, "send", noting(bed.notes, "sends", Client.send, counts=asks))
         for _ in range(PRESSES_ALONE):
             before = len(bed.traced)
             bed.call.tap(0.0)

@@ -15,3 +15,13 @@ def ward() -> Ward:
     ward.seat("bert")
     ward.bed("bed-1")
     return ward
+
+
+@pytest.fixture
+def anna_talks(ward: Ward) -> None:
+    """Anna talks with bed-1; bert and three more are free, dora of another ward."""
+    ward.seat("carl")
+    ward.seat("dora", "next-ward")
+    ward.seat("emil")
+    ward.press("bed-1")
+    ward.talks("bed-1")

@@ -6,17 +6,20 @@ import io
 
 import pytest
 
+from kiosk.bedside.devices import choose_devices
 from kiosk.bedside.hand import follow_hand
 from kiosk.hardware.pins import simulated_pins
 from kiosk.media.simulated_loss import SimulatedLoss
-from kiosk.settings import Buttons
+from tests.bedsides import bed_settings
 from tests.waiting import until
 
 
 def follow(lines: str, monkeypatch: pytest.MonkeyPatch) -> SimulatedLoss:
     loss = SimulatedLoss()
     monkeypatch.setattr("sys.stdin", io.StringIO(lines))
-    with follow_hand(Buttons(simulated=True), simulated_pins(), loss):
+    settings = bed_settings()
+    pins = simulated_pins()
+    with follow_hand(settings, choose_devices(settings, factory=pins), pins, loss):
         return loss
 
 
