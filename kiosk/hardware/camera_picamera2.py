@@ -176,7 +176,7 @@ class Picamera2Camera(CodingCamera):
                     array = camera.capture_array("main", wait=ANSWER_S)
                     on_frame(av.VideoFrame.from_ndarray(array, format="yuv420p"))
                 else:
-                    if not encoder.running:
+                    if encoder.silent:
                         camera.capture_metadata(wait=ANSWER_S)  # is it still there?
                     self._sleep(asked, worker)
         except FAULTS as error:
@@ -195,7 +195,7 @@ class Picamera2Camera(CodingCamera):
             encoder.follow(asked.coding, asked.on_coded)
             if wants_keyframe:
                 encoder.request_keyframe()
-            encoder.must_be_heard()
+            encoder.must_not_owe()
         except FAULTS as error:
             encoder.stop()
             camera.capture_metadata(wait=ANSWER_S)  # without a camera no encoder is to blame

@@ -38,7 +38,10 @@ PROFILE = "constrained baseline"
 KEYFRAME_EVERY_S = 60
 """As :mod:`kiosk.media.encoders`: they come when they are asked for."""
 SILENT_S = 1.0
-"""An encoder that has given nothing for so long has failed: at 5 pictures a second it leaves out five."""
+"""An encoder that has given nothing for so long is looked at: at 5 pictures a second it leaves out five."""
+OWED_PICTURES = 3
+"""So many that it was given and has not given back are not on their way any more. On a machine that is too busy to
+give it any, it owes none."""
 FAULTS = (RuntimeError, OSError, ValueError, LookupError, CancelledError)
 """What picamera2 raises where libcamera, the driver or a time-out fail it."""
 
@@ -85,11 +88,7 @@ class Picamera2Encoder:
         self._number = 0
         self._first_at = 0.0
         self._heard_at = 0.0
-
-    @property
-    def running(self) -> bool:
-        """Whether pictures are made."""
-        return self._encoder is not None
+        self._given_when_heard = 0
 
     def follow(self, coding: Coding, on_coded: OnCoded) -> None:
         """Make *coding*. Raises one of :data:`FAULTS`."""
@@ -109,10 +108,17 @@ class Picamera2Encoder:
         if self._encoder is not None:
             self._control(FORCE_KEY_FRAME, 1)
 
-    def must_be_heard(self) -> None:
-        """Raises :exc:`HardwareFault` if it runs and has given nothing of late."""
-        if self._encoder is not None and time.monotonic() - self._heard_at > SILENT_S:
-            raise HardwareFault(f"the camera's encoder has given no picture for {SILENT_S:g} s")
+    @property
+    def silent(self) -> bool:
+        """Whether it gives nothing, be it that it does not run, or that it is given nothing."""
+        return self._encoder is None or time.monotonic() - self._heard_at > SILENT_S
+
+    def must_not_owe(self) -> None:
+        """Raises :exc:`HardwareFault` if it keeps what it is given."""
+        if self._encoder is None or not self.silent:
+            return
+        if self._encoder.frames_encoded - self._given_when_heard >= OWED_PICTURES:
+            raise HardwareFault(f"it has given no picture for {SILENT_S:g} s")
 
     def stop(self) -> None:
         """Make nothing any more. May be called twice."""
@@ -126,10 +132,11 @@ class Picamera2Encoder:
         encoder.frame_skip_count = coding.every
         self._number += 1
         number = self._number
-        self._first_at, self._heard_at = float("inf"), time.monotonic()
+        self._first_at, self._heard_at, self._given_when_heard = float("inf"), time.monotonic(), 0
 
         def take(data: bytes, keyframe: bool, timestamp_us: int) -> None:
             if number == self._number:
+                self._given_when_heard = encoder.frames_encoded
                 self._take(data, keyframe, timestamp_us / 1e6)
 
         try:

@@ -43,6 +43,8 @@ class Board:
         """That run now."""
         self.started = 0
         """Encoders, in all."""
+        self.looked = 0
+        """How often somebody looked whether a picture comes."""
         self.copied = 0
         """Frames that were copied for somebody."""
 
@@ -110,7 +112,7 @@ class SimulatedH264Encoder:
         self._context: Any = None
         self._headers_sent = False
         self._first: int | None = None
-        self._seen = 0
+        self.frames_encoded = 0
         self._answered = 0
         self._keyframe_in: int | None = None
 
@@ -156,8 +158,8 @@ class SimulatedH264Encoder:
     def encode(self, picture: av.VideoFrame, at_us: int) -> None:
         """Encode *picture*, taken at *at_us* (the camera's thread)."""
         with self._lock:
-            self._seen += 1
-            if not self.running or (self._seen - 1) % self.frame_skip_count:
+            self.frames_encoded += 1
+            if not self.running or (self.frames_encoded - 1) % self.frame_skip_count:
                 return
             if not self._board.encoder_works:
                 self.held += 1

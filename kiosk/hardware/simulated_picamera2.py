@@ -119,6 +119,7 @@ class SimulatedPicamera2:
 
     def capture_metadata(self, *, wait: float) -> dict[str, Any]:
         """That of the next picture. Raises :exc:`TimeoutError`."""
+        self._board.looked += 1
         metadata: dict[str, Any] = self._asked(lambda frame: {}, wait)
         return metadata
 

@@ -348,10 +348,10 @@ async def _beat(seconds: float) -> None:
     or two, which costs more than to send them.
     """
     loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-    timer = loop.call_at(math.ceil((loop.time() + seconds) / PACE_STEP_S) * PACE_STEP_S, woken.set_result, None)
+    woken = asyncio.Event()  # may be set also after a sender was stopped in the same turn
+    timer = loop.call_at(math.ceil((loop.time() + seconds) / PACE_STEP_S) * PACE_STEP_S, woken.set)
     try:
-        await woken
+        await woken.wait()
     finally:
         timer.cancel()
 

@@ -1,6 +1,6 @@
 """The bed's picture as the camera's own encoder makes it: nothing but packets passes through this process.
 
-It takes the place of an encoding thread of :mod:`kiosk.media.video_source`. Pictures come on the camera's thread
+It takes the place of a thread of :mod:`kiosk.media.encoding_thread`. Pictures come on the camera's thread
 and cross into the loop there; all else is called on the loop.
 
 The encoder makes the whole picture or half of it, so that the rate control's 3/4 is half, too: fewer points with

@@ -130,8 +130,10 @@ async def test_only_the_senders_own_packets_are_paced(heard: Heard) -> None:
     assert sent[-1] == ours
 
 
-async def test_senders_of_one_picture_go_on_in_the_same_turn_of_the_loop() -> None:
-    """However far apart they began to wait."""
+async def test_senders_of_one_picture_go_on_in_the_same_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far apart they began to wait; the step is long enough for a busy machine to ask within it."""
+    step = 0.5
+    monkeypatch.setattr(aiortc_private, "PACE_STEP_S", step)
     loop = asyncio.get_running_loop()
     turns: list[int] = []
     turn = 0
@@ -147,10 +149,25 @@ async def test_senders_of_one_picture_go_on_in_the_same_turn_of_the_loop() -> No
         await aiortc_private._beat(seconds)
         turns.append(turn)
 
-    begin = (int(loop.time() / aiortc_private.PACE_STEP_S) + 20) * aiortc_private.PACE_STEP_S - loop.time()
-    await asyncio.gather(*(waits(begin + share * aiortc_private.PACE_STEP_S) for share in (0.1, 0.4, 0.9)))
+    begin = (int(loop.time() / step) + 1) * step - loop.time()
+    await asyncio.gather(*(waits(begin + share * step) for share in (0.05, 0.2, 0.35)))
     counting[0].cancel()
     assert len(set(turns)) == 1
+
+
+async def test_a_sender_that_is_stopped_in_the_turn_it_would_go_on_in_leaves_no_error() -> None:
+    loop = asyncio.get_running_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda loop, context: errors.append(context))
+    step = aiortc_private.PACE_STEP_S
+    when = (int(loop.time() / step) + 20) * step
+    waiting = loop.create_task(aiortc_private._beat(when - step / 2 - loop.time()))
+    loop.call_at(when, waiting.cancel)  # before the task has asked for the same time
+    await asyncio.wait([waiting])
+    await asyncio.sleep(0)  # what else was due in that turn has run
+    loop.set_exception_handler(None)
+    assert waiting.cancelled()
+    assert errors == []
 
 
 async def test_a_sender_takes_payloads_and_no_track_is_read(heard: Heard) -> None:

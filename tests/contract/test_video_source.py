@@ -26,9 +26,10 @@ from kiosk.media.encoders import (
     X264Encoder,
     working_makers,
 )
+from kiosk.media.encoding_thread import MAX_FAILURES
 from kiosk.media.rate_control import Report
 from kiosk.media.tracks import Gate
-from kiosk.media.video_source import MAX_FAILURES, VideoSource
+from kiosk.media.video_source import VideoSource
 from kiosk.media.viewer import MAX_QUEUED, PacketQueue, VideoViewer
 from tests.waiting import HANG_S, until
 

@@ -21,6 +21,7 @@ CLEAN_STRETCHES = 2
 """The better counts: a machine that is just busy would make the demand too low."""
 LOOKS = 40
 CLEAR = 0.9
+"""Of the looks in which the same machine hears the tone where nothing is lost."""
 
 SHARE_READ = f"""async (pictures) => {{
   const read = {READ_CODE};
@@ -71,13 +72,13 @@ Object.defineProperty(RTCRtpReceiver.prototype, 'jitterBufferTarget', { ...targe
 async def read_at_least(seat: Seat, share: float) -> None:
     """Some stretch of the film is read that well; a machine that is busy for a moment gets another chance."""
     best = -math.inf
-    async with asyncio.timeout(2 * HANG_S):
+    async with asyncio.timeout(4 * HANG_S):
         while best < share:
             best = max(best, await seat.page.evaluate(SHARE_READ, PICTURES))
 
 
 async def heard_at_least(seat: Seat, share: float) -> None:
-    async with asyncio.timeout(HANG_S):
+    async with asyncio.timeout(4 * HANG_S):
         while await seat.page.evaluate(SHARE_HEARD, [BED_HZ, LOOKS]) < share:
             pass
 
@@ -90,11 +91,13 @@ async def test_pictures_and_sound_go_on_at_a_loss_of_5_percent(hospital: Hospita
     await asyncio.gather(seat.sees_the_bed(), seat.hears_the_bed(), hospital.bed_hears_the_seat())
     hospital.bed.press("media lose 0 0.025")
     clean = max([await seat.page.evaluate(SHARE_READ, PICTURES) for _ in range(CLEAN_STRETCHES)])
+    heard = await seat.page.evaluate(SHARE_HEARD, [BED_HZ, LOOKS])
+    assert heard > 0
     assert await seat.page.evaluate("held") == {"audio": 0, "video": 0}
     hospital.bed.press("media lose 0.05 0.025")
     await seat.page.wait_for_function("() => held.video >= 100", timeout=HANG_S * 1000)
     await read_at_least(seat, ENOUGH * clean)
-    await heard_at_least(seat, CLEAR)
+    await heard_at_least(seat, CLEAR * heard)
     await hospital.bed_hears_the_seat()
     assert hospital.bed.shown()[-1] == "talking"
     assert "onConnectionLost" not in hospital.bed.told()

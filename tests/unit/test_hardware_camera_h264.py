@@ -186,7 +186,7 @@ def test_an_encoder_that_falls_silent_is_told_once_and_frames_go_on(filming: Fil
     filming.code()
     filming.gives(3)
     filming.board.encoder_works = False
-    assert "has given no picture for 1 s" in filming.encoder_faults.get(timeout=HANG_S)
+    assert "it has given no picture for 1 s" in filming.encoder_faults.get(timeout=HANG_S)
     assert filming.board.encoders == 0
     filming.camera.want_frames(True)
     filming.frames.get(timeout=HANG_S)
@@ -211,6 +211,22 @@ async def test_a_key_frame_that_nobody_encodes_is_forgotten(filming: Filming) ->
     await until(lambda: not filming.camera._wants_keyframe, "the camera's thread has seen it")
     filming.code()
     assert [one.keyframe for one in filming.gives(10)] == [True] + [False] * 9
+
+
+async def test_an_encoder_that_is_given_nothing_for_a_moment_owes_nothing(filming: Filming) -> None:
+    filming.open()
+    filming.code()
+    filming.gives(3)
+    looked = filming.board.looked
+    filming.board.plugged = False
+    await until(lambda: filming.board.looked > looked, "it is looked whether the camera is still there")
+    filming.board.plugged = True
+    filming.coded = queue.Queue()
+    filming.code()
+    filming.gives(10)
+    assert filming.encoder_faults.empty()
+    assert filming.faults.empty()
+    assert filming.board.started == 2, "the trial's and the same one still"
 
 
 def test_an_encoder_that_pauses_for_a_moment_is_no_fault(filming: Filming) -> None:
