@@ -51,19 +51,28 @@ class _Seat(ABC):
             url = self._where()
             if url is not None:
                 try:
-                    async with connect(
-                        url,
-                        open_timeout=CONNECT_TIMEOUT_S,
-                        close_timeout=CLOSE_TIMEOUT_S,
-                        proxy=None,
-                        compression=None,
-                        max_size=None,
-                    ) as socket:
-                        await socket.send(codec.encode(self._login))
-                        await self._sit(socket)
+                    await self._sit_at(url)
                 except (OSError, TimeoutError, websockets.WebSocketException):
                     self.gone()
             await asyncio.sleep(RETRY_S)
+
+    async def _sit_at(self, url: str) -> None:
+        socket = await connect(
+            url,
+            open_timeout=CONNECT_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            proxy=None,
+            compression=None,
+            max_size=None,
+        )
+        try:
+            await socket.send(codec.encode(self._login))
+            await self._sit(socket)
+        finally:
+            # With no goodbye: in a cancelled task its time-out would not be noticed (Python 3.11.2, gh-102780), and
+            # the socket would stay open.
+            socket.transport.abort()
+            await socket.wait_closed()
 
     async def _sit(self, socket: ClientConnection) -> None:
         async for text in socket:
