@@ -208,3 +208,8 @@ def test_a_stuck_cord_is_told_and_does_not_send_the_patient_to_another_bell() ->
     bed, effects = played(LinkUp(20.0), DeviceChanged("bathroom", "stuck"))
     assert sent(effects) == [wire.DeviceState(devices=wire.Devices(bathroom="stuck"))]
     assert view(bed.request).prompt == "ready"
+
+
+def test_a_seat_whose_ring_ran_out_here_is_told() -> None:
+    _, effects = played(*CALLED, TimedOut("c1", Timer.RING, NOW))
+    assert Send(wire.Cancel(call_id="c1")) in effects
